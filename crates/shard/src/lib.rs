@@ -1,1 +1,4 @@
-//! kevy-shard
+//! One core of the server without I/O.
+#![forbid(unsafe_code)]
+
+pub mod service;
