@@ -1,0 +1,67 @@
+//! Errors that clients see.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// The line of an error reply: an upper-case code, a blank, a text; without the leading `-`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Error(Cow<'static, str>);
+
+impl Error {
+    /// The key holds another type than the command needs.
+    pub const WRONG_TYPE: Self =
+        Self::new("WRONGTYPE Operation against a key holding the wrong kind of value");
+    /// The arguments do not fit the command's syntax.
+    pub const SYNTAX: Self = Self::new("ERR syntax error");
+    /// A number that must be a 64-bit integer is not.
+    pub const NOT_INTEGER: Self = Self::new("ERR value is not an integer or out of range");
+    /// A number that must be a float is not.
+    pub const NOT_FLOAT: Self = Self::new("ERR value is not a valid float");
+    /// The source of a rename or the subject of a look-up does not exist.
+    pub const NO_KEY: Self = Self::new("ERR no such key");
+    /// Source and destination are the same.
+    pub const SAME_OBJECT: Self = Self::new("ERR source and destination objects are the same");
+    /// A database number beyond the configured ones.
+    pub const DB_OUT_OF_RANGE: Self = Self::new("ERR DB index is out of range");
+    /// The client has not authenticated.
+    pub const NO_AUTH: Self = Self::new("NOAUTH Authentication required.");
+    /// The transaction was spoilt while it was queued.
+    pub const EXEC_ABORT: Self =
+        Self::new("EXECABORT Transaction discarded because of previous errors.");
+
+    /// An error with a fixed text.
+    #[must_use]
+    pub const fn new(text: &'static str) -> Self {
+        Self(Cow::Borrowed(text))
+    }
+
+    /// An error with a text made for the occasion.
+    #[must_use]
+    pub fn owned(text: String) -> Self {
+        Self(Cow::Owned(text))
+    }
+
+    /// The whole line.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+
+    /// The code in front: `ERR`, `WRONGTYPE`…
+    #[must_use]
+    pub fn code(&self) -> &str {
+        self.0.split(' ').next().unwrap_or("ERR")
+    }
+
+    /// A call with too few or too many arguments; `name` is `get` or `config|get`.
+    #[must_use]
+    pub fn arity(name: impl fmt::Display) -> Self {
+        Self::owned(format!("ERR wrong number of arguments for '{name}' command"))
+    }
+}
+
+impl From<kevy_keyspace::WrongType> for Error {
+    fn from(_: kevy_keyspace::WrongType) -> Self {
+        Self::WRONG_TYPE
+    }
+}

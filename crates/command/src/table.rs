@@ -1,0 +1,280 @@
+//! All commands, joined from the families, and the way from a name to a row.
+
+use crate::{Args, Error, Row, Run};
+use std::collections::HashMap;
+
+/// A command's place in the table; also indexes the counters.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub struct CommandId(pub u16);
+
+/// What a look-up gives.
+#[derive(Clone, Copy, Debug)]
+pub struct Found {
+    /// The command's place in the table.
+    pub id: CommandId,
+    /// Its row.
+    pub row: &'static Row,
+}
+
+/// One entry of the table.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The row.
+    pub row: &'static Row,
+    /// `get`, `config|get`.
+    pub full_name: String,
+    /// The container of a subcommand.
+    pub parent: Option<CommandId>,
+    /// The subcommands of a container.
+    pub children: Vec<CommandId>,
+}
+
+/// All commands.
+#[derive(Debug)]
+pub struct Table {
+    entries: Vec<Entry>,
+    names: Names,
+    children: Vec<(CommandId, Names)>,
+}
+
+impl Table {
+    /// Joins families of rows into one table.
+    ///
+    /// # Errors
+    /// The name that two rows share.
+    pub fn new(families: &[&[&'static Row]]) -> Result<Self, String> {
+        let mut table = Self { entries: Vec::new(), names: Names::default(), children: Vec::new() };
+        for row in families.iter().copied().flatten() {
+            let id = table.add(row, None, row.name.to_owned());
+            if !table.names.add(row.name, id) {
+                return Err(row.name.to_owned());
+            }
+            let Run::Container(children) = row.run else { continue };
+            let mut names = Names::default();
+            for child in children {
+                let full_name = format!("{}|{}", row.name, child.name);
+                let child_id = table.add(child, Some(id), full_name.clone());
+                table.entries[id.0 as usize].children.push(child_id);
+                if !names.add(child.name, child_id) {
+                    return Err(full_name);
+                }
+            }
+            table.children.push((id, names));
+        }
+        Ok(table)
+    }
+
+    fn add(&mut self, row: &'static Row, parent: Option<CommandId>, full_name: String) -> CommandId {
+        let id = CommandId(u16::try_from(self.entries.len()).unwrap_or(u16::MAX));
+        self.entries.push(Entry { row, full_name, parent, children: Vec::new() });
+        id
+    }
+
+    /// How many entries there are, subcommands included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is no command at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// All entries in the order of their ids.
+    pub fn entries(&self) -> impl Iterator<Item = (CommandId, &Entry)> {
+        self.entries.iter().enumerate().map(|(at, entry)| (CommandId(at as u16), entry))
+    }
+
+    /// The entry of a command.
+    ///
+    /// # Panics
+    /// If the id is of another table.
+    #[must_use]
+    pub fn entry(&self, id: CommandId) -> &Entry {
+        &self.entries[id.0 as usize]
+    }
+
+    /// The command of this name: `get`, `config`, and with `|` between them `config|get`; in any
+    /// case.
+    #[must_use]
+    pub fn named(&self, name: &[u8]) -> Option<Found> {
+        let bar = memchr::memchr(b'|', name);
+        let id = self.names.get(&name[..bar.unwrap_or(name.len())])?;
+        match bar {
+            None => Some(self.found(id)),
+            Some(bar) => self.child(id, &name[bar + 1..]).map(|id| self.found(id)),
+        }
+    }
+
+    /// The command that is called by `args`, a container's call resolved to its subcommand.
+    ///
+    /// # Errors
+    /// As Redis words them: an unknown command or subcommand, with its arguments; a container
+    /// called without a subcommand.
+    #[inline]
+    pub fn find(&self, args: &Args<'_>) -> Result<Found, Error> {
+        let Some(id) = self.names.get(args.name()) else { return Err(unknown(args)) };
+        let found = self.found(id);
+        if let Run::Container(_) = found.row.run { self.find_child(found, args) } else { Ok(found) }
+    }
+
+    fn find_child(&self, container: Found, args: &Args<'_>) -> Result<Found, Error> {
+        let Some(name) = args.get(1) else { return Err(Error::arity(container.row.name)) };
+        self.child(container.id, name).map(|id| self.found(id)).ok_or_else(|| {
+            Error::owned(format!(
+                "ERR unknown subcommand '{}'. Try {} HELP.",
+                String::from_utf8_lossy(&name[..name.len().min(128)]),
+                container.row.name.to_ascii_uppercase()
+            ))
+        })
+    }
+
+    fn child(&self, container: CommandId, name: &[u8]) -> Option<CommandId> {
+        let (_, names) = self.children.iter().find(|(id, _)| *id == container)?;
+        names.get(name)
+    }
+
+    #[inline]
+    fn found(&self, id: CommandId) -> Found {
+        Found { id, row: self.entries[id.0 as usize].row }
+    }
+}
+
+/// The error for a name that no command has; the arguments are cut at 128 bytes, as in Redis.
+fn unknown(args: &Args<'_>) -> Error {
+    const SHOWN: usize = 128;
+    let mut shown = Vec::new();
+    for arg in args.iter().skip(1) {
+        if shown.len() >= SHOWN {
+            break;
+        }
+        let room = SHOWN - shown.len();
+        shown.push(b'\'');
+        shown.extend_from_slice(&arg[..arg.len().min(room)]);
+        shown.extend_from_slice(b"' ");
+    }
+    let name = args.name();
+    Error::owned(format!(
+        "ERR unknown command '{}', with args beginning with: {}",
+        String::from_utf8_lossy(&name[..name.len().min(SHOWN)]),
+        String::from_utf8_lossy(&shown)
+    ))
+}
+
+/// Names in any case, found by one multiplication and (nearly always) one comparison.
+#[derive(Debug, Default)]
+struct Names {
+    slots: Vec<Slot>,
+    len: usize,
+    long: HashMap<Vec<u8>, CommandId>,
+}
+
+/// A name of at most 16 bytes as a number; length 0 is an empty slot.
+#[derive(Clone, Copy, Debug, Default)]
+struct Slot {
+    name: u128,
+    len: u8,
+    id: u16,
+}
+
+impl Names {
+    /// Names of more bytes go the slow way.
+    const SHORT: usize = 16;
+
+    /// Adds a name; `false` if it is there already.
+    fn add(&mut self, name: &str, id: CommandId) -> bool {
+        if self.get(name.as_bytes()).is_some() {
+            return false;
+        }
+        let Some(folded) = fold(name.as_bytes()) else {
+            return self.long.insert(name.to_ascii_lowercase().into_bytes(), id).is_none();
+        };
+        self.len += 1;
+        if self.slots.len() < self.len * 4 {
+            let old = std::mem::take(&mut self.slots);
+            self.slots = vec![Slot::default(); (self.len * 8).next_power_of_two()];
+            for slot in old.into_iter().filter(|slot| slot.len != 0) {
+                self.place(slot);
+            }
+        }
+        self.place(Slot { name: folded, len: name.len() as u8, id: id.0 });
+        true
+    }
+
+    fn place(&mut self, slot: Slot) {
+        let mask = self.slots.len() - 1;
+        let mut at = spread(slot.name) & mask;
+        while self.slots[at].len != 0 {
+            at = (at + 1) & mask;
+        }
+        self.slots[at] = slot;
+    }
+
+    #[inline]
+    fn get(&self, name: &[u8]) -> Option<CommandId> {
+        let Some(folded) = fold(name) else {
+            return self.long.get(&name.to_ascii_lowercase()).copied();
+        };
+        let mask = self.slots.len().checked_sub(1)?;
+        let mut at = spread(folded) & mask;
+        loop {
+            let slot = self.slots[at];
+            if slot.name == folded && usize::from(slot.len) == name.len() {
+                return Some(CommandId(slot.id));
+            }
+            if slot.len == 0 {
+                return None;
+            }
+            at = (at + 1) & mask;
+        }
+    }
+}
+
+/// A short name in lower case as a number; `None` if it is empty or long.
+///
+/// Bytes outside the letters are kept, so that two names are equal exactly when Redis thinks so.
+#[inline]
+fn fold(name: &[u8]) -> Option<u128> {
+    if name.is_empty() || name.len() > Names::SHORT {
+        return None;
+    }
+    let (low, high) = match name.len() {
+        8.. => (word(&name[..8]), word(&name[8..])),
+        _ => (word(name), 0),
+    };
+    Some(u128::from(lower(low)) | u128::from(lower(high)) << 64)
+}
+
+/// Up to 8 bytes as a number.
+#[inline]
+fn word(bytes: &[u8]) -> u64 {
+    match bytes {
+        [a, b, c] => u64::from(*a) | u64::from(*b) << 8 | u64::from(*c) << 16,
+        [a, b, c, d] => u64::from(u32::from_le_bytes([*a, *b, *c, *d])),
+        _ => {
+            let mut whole = [0; 8];
+            whole[..bytes.len()].copy_from_slice(bytes);
+            u64::from_le_bytes(whole)
+        }
+    }
+}
+
+/// Eight bytes with the capital letters among them made small.
+#[inline]
+const fn lower(word: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x80 * ONES;
+    let seven = word & !HIGH;
+    let from_a = seven + (0x80 - b'A' as u64) * ONES;
+    let past_z = seven + (0x80 - b'Z' as u64 - 1) * ONES;
+    let capital = (from_a & !past_z) & !word & HIGH;
+    word | capital >> 2
+}
+
+#[inline]
+const fn spread(name: u128) -> usize {
+    let mixed = (name as u64) ^ ((name >> 64) as u64).rotate_left(29);
+    (mixed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as usize
+}
