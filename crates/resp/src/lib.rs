@@ -1,5 +1,6 @@
 //! The Redis serialization protocol, versions 2 and 3.
 //!
+//! - [`Parser`]: commands out of the bytes of a client, as borrowed pieces of the buffer.
 //! - [`Output`] and [`Reply`]: what is to be sent to a client, and the writer of replies.
 //! - [`number`]: integers and doubles as text.
 //!
@@ -7,11 +8,17 @@
 
 #![forbid(unsafe_code)]
 
+mod error;
+mod inline;
 pub mod number;
 mod output;
+mod parser;
 mod reply;
 
+pub use error::ProtocolError;
+pub use inline::Unquoted;
 pub use output::{Mark, Output};
+pub use parser::{Limits, Need, Parser, Span, Step};
 pub use reply::{Proto, Reply, SHARE_FROM, write_command};
 
 /// Property tests draw the same cases in every run and leave no files behind.
