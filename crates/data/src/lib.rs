@@ -1,1 +1,17 @@
-//! kevy-data
+//! The value types of kevy and their representation in memory.
+//!
+//! A [`Record`] is a key with its value in one heap block; a [`Blob`] is the shared body of a large
+//! string; [`number`] reads and writes numbers by Redis' rules. There is no time here (deadlines
+//! are plain numbers) and nothing that finds a key: tables and stores are elsewhere.
+
+mod blob;
+mod block;
+mod class;
+pub mod number;
+mod record;
+mod text;
+
+pub use blob::{Blob, BlobBuilder, OutOfMemory};
+pub use class::allocated;
+pub use record::{Encoding, Kind, Record};
+pub use text::{IntBuffer, StringRef, Text};

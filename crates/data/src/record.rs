@@ -1,0 +1,305 @@
+//! A key with its value: what a table entry points to.
+
+use crate::block::{Block, Form, INLINE_MAX};
+use crate::number::parse_i64;
+use crate::text::IntBuffer;
+use crate::{Blob, StringRef, Text};
+use std::fmt;
+
+/// The longest string that Redis reports as `embstr`, in bytes.
+const EMBSTR_MAX: usize = 44;
+
+/// What type of value a key holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// A string of bytes, or an integer.
+    String,
+}
+
+impl Kind {
+    /// The name that `TYPE` answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::String => "string",
+        }
+    }
+}
+
+/// How a value is represented, as `OBJECT ENCODING` tells it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[non_exhaustive]
+pub enum Encoding {
+    /// A 64-bit integer.
+    Int,
+    /// A string of at most 44 bytes that was stored whole.
+    Embstr,
+    /// A longer string, or one that was modified in place.
+    Raw,
+}
+
+impl Encoding {
+    /// The name that `OBJECT ENCODING` answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Encoding::Int => "int",
+            Encoding::Embstr => "embstr",
+            Encoding::Raw => "raw",
+        }
+    }
+}
+
+/// One key with its value, its deadline and its access clock: an owned heap block of one word's
+/// width, so that a table of records is a table of pointers.
+///
+/// Short strings and integers lie in the block behind the key; setting another value of a like
+/// size writes it in place, without the allocator.
+pub struct Record {
+    block: Block,
+}
+
+const _: () = assert!(size_of::<Option<Record>>() == 8);
+
+impl Record {
+    /// A record of a string. `deadline` is in Unix milliseconds.
+    #[inline]
+    pub fn new(key: &[u8], value: Text<'_>, deadline: Option<i64>) -> Self {
+        let block = match Stored::from(value) {
+            Stored::Int(value) => Block::int(key, value, deadline),
+            Stored::Inline(bytes) => Block::inline(key, bytes, deadline),
+            Stored::Short(blob) => Block::inline(key, blob.as_bytes(), deadline),
+            Stored::Blob(blob) => Block::blob(key, blob, deadline),
+        };
+        Record { block }
+    }
+
+    /// The key.
+    #[inline]
+    pub fn key(&self) -> &[u8] {
+        self.block.key()
+    }
+
+    /// The same value, deadline and clock under another key.
+    #[must_use]
+    pub fn with_key(mut self, key: &[u8]) -> Self {
+        self.block.set_key(key);
+        self
+    }
+
+    /// The type of the value.
+    #[inline]
+    pub fn kind(&self) -> Kind {
+        debug_assert_eq!(self.block.kind_bits(), 0);
+        Kind::String
+    }
+
+    /// The string, if the value is one.
+    #[inline]
+    pub fn string(&self) -> Option<StringRef<'_>> {
+        Some(match self.block.form() {
+            Form::Int => StringRef::Int(self.block.as_int()),
+            Form::Inline => StringRef::Bytes(self.block.as_inline()),
+            Form::Blob => StringRef::Blob(self.block.as_blob()),
+        })
+    }
+
+    /// How the value is represented.
+    pub fn encoding(&self) -> Encoding {
+        match self.block.form() {
+            Form::Int => Encoding::Int,
+            Form::Inline
+                if self.block.as_inline().len() <= EMBSTR_MAX && !self.block.modified() =>
+            {
+                Encoding::Embstr
+            }
+            Form::Inline | Form::Blob => Encoding::Raw,
+        }
+    }
+
+    /// When the key expires, in Unix milliseconds.
+    #[inline]
+    pub fn deadline(&self) -> Option<i64> {
+        self.block.deadline()
+    }
+
+    /// Whether the key has expired at `now_ms`: not before the deadline has passed.
+    #[inline]
+    pub fn is_expired(&self, now_ms: i64) -> bool {
+        self.block.deadline().is_some_and(|deadline| now_ms > deadline)
+    }
+
+    /// Changes when the key expires.
+    pub fn set_deadline(&mut self, deadline: Option<i64>) {
+        self.block.set_deadline(deadline);
+    }
+
+    /// The access clock: 24 bits whose meaning is the eviction policy's.
+    #[inline]
+    pub fn clock(&self) -> u32 {
+        self.block.clock()
+    }
+
+    /// Sets the access clock; bits beyond 24 are dropped.
+    #[inline]
+    pub fn set_clock(&mut self, clock: u32) {
+        self.block.set_clock(clock);
+    }
+
+    /// Bytes held from the allocator, the body of a large string included.
+    #[inline]
+    pub fn memory(&self) -> usize {
+        let body = match self.block.form() {
+            Form::Blob => self.block.as_blob().memory(),
+            Form::Int | Form::Inline => 0,
+        };
+        self.block.allocated() + body
+    }
+
+    /// Asks the processor to fetch the first cache line of the record.
+    #[inline]
+    pub fn prefetch(&self) {
+        self.block.prefetch();
+    }
+
+    /// Replaces value and deadline, in place where the size class fits.
+    #[inline]
+    pub fn set(&mut self, value: Text<'_>, deadline: Option<i64>) {
+        match Stored::from(value) {
+            Stored::Int(value) => self.block.set_int(value, deadline),
+            Stored::Inline(bytes) => self.block.set_inline(bytes, deadline),
+            Stored::Short(blob) => self.block.set_inline(blob.as_bytes(), deadline),
+            Stored::Blob(blob) => self.block.set_blob(blob, deadline),
+        }
+        self.block.set_modified(false);
+    }
+
+    /// Replaces the value by an integer, keeping the deadline.
+    #[inline]
+    pub fn set_int(&mut self, value: i64) {
+        self.set(Text::Int(value), self.deadline());
+    }
+
+    /// Replaces the value by bytes, keeping the deadline. The canonical text of an integer becomes
+    /// one.
+    #[inline]
+    pub fn store_bytes(&mut self, bytes: &[u8]) {
+        self.set(Text::Bytes(bytes), self.deadline());
+    }
+
+    /// Appends bytes to the string; the new length.
+    pub fn append(&mut self, bytes: &[u8]) -> usize {
+        self.make_raw(bytes.len());
+        match self.block.form() {
+            Form::Blob => self.block.as_blob_mut().extend(bytes),
+            _ => self.block.append_inline(bytes),
+        }
+        self.raw_len()
+    }
+
+    /// Overwrites the string from `offset` on, lengthening it with zero bytes as needed; the new
+    /// length.
+    pub fn set_range(&mut self, offset: usize, bytes: &[u8]) -> usize {
+        let end = offset.saturating_add(bytes.len());
+        self.bytes_mut(end)[offset..end].copy_from_slice(bytes);
+        self.raw_len()
+    }
+
+    /// The string's bytes for changing, lengthened with zero bytes to at least `min_len`.
+    pub fn bytes_mut(&mut self, min_len: usize) -> &mut [u8] {
+        let missing = min_len.saturating_sub(self.string().map_or(0, |string| string.len()));
+        self.make_raw(missing);
+        match self.block.form() {
+            Form::Blob => {
+                let blob = self.block.as_blob_mut();
+                blob.extend_zeros(missing);
+                blob.make_mut()
+            }
+            _ => {
+                self.block.append_inline(&[0; INLINE_MAX][..missing]);
+                self.block.as_inline_mut()
+            }
+        }
+    }
+
+    /// Length of a string of bytes.
+    fn raw_len(&self) -> usize {
+        match self.block.form() {
+            Form::Blob => self.block.as_blob().len(),
+            _ => self.block.as_inline().len(),
+        }
+    }
+
+    /// Makes the value a string of bytes to which `extra` can be appended, marked as modified. It
+    /// becomes a blob if it is going to be too long for the block.
+    fn make_raw(&mut self, extra: usize) {
+        let deadline = self.deadline();
+        if self.block.form() == Form::Int {
+            let text = IntBuffer::new().format(self.block.as_int()).to_owned();
+            self.block.set_inline(text.as_bytes(), deadline);
+        }
+        if self.block.form() == Form::Inline {
+            let bytes = self.block.as_inline();
+            if bytes.len() + extra > INLINE_MAX {
+                let mut blob = Blob::with_capacity(bytes.len().saturating_add(extra));
+                blob.extend(bytes);
+                self.block.set_blob(blob, deadline);
+            }
+        }
+        self.block.set_modified(true);
+    }
+}
+
+/// A string in the form that it is stored in.
+enum Stored<'a> {
+    Int(i64),
+    Inline(&'a [u8]),
+    /// Came as a blob, but is short enough to be copied into the block.
+    Short(Blob),
+    Blob(Blob),
+}
+
+impl<'a> From<Text<'a>> for Stored<'a> {
+    #[inline]
+    fn from(text: Text<'a>) -> Self {
+        match text {
+            Text::Int(value) => Stored::Int(value),
+            Text::Bytes(bytes) => match parse_i64(bytes) {
+                Some(value) => Stored::Int(value),
+                None => Stored::from(Text::Verbatim(bytes)),
+            },
+            Text::Verbatim(bytes) if bytes.len() <= INLINE_MAX => Stored::Inline(bytes),
+            Text::Verbatim(bytes) => Stored::Blob(Blob::new(bytes)),
+            Text::Blob(blob) if blob.len() > INLINE_MAX => Stored::Blob(blob),
+            Text::Blob(blob) => match parse_i64(blob.as_bytes()) {
+                Some(value) => Stored::Int(value),
+                None => Stored::Short(blob),
+            },
+        }
+    }
+}
+
+impl Clone for Record {
+    /// A copy of its own; only the body of a large string is shared until one side changes it.
+    fn clone(&self) -> Self {
+        let (key, deadline) = (self.key(), self.deadline());
+        let block = match self.block.form() {
+            Form::Int => Block::int(key, self.block.as_int(), deadline),
+            Form::Inline => Block::inline(key, self.block.as_inline(), deadline),
+            Form::Blob => Block::blob(key, self.block.as_blob().clone(), deadline),
+        };
+        let mut record = Record { block };
+        record.block.set_modified(self.block.modified());
+        record.block.set_clock(self.block.clock());
+        record
+    }
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Record")
+            .field("key", &self.key().escape_ascii().to_string())
+            .field("value", &self.string())
+            .field("deadline", &self.deadline())
+            .finish()
+    }
+}
