@@ -1,0 +1,14 @@
+//! Measures servers that speak the Redis protocol: a load generator, a null server as the limit,
+//! and comparisons of several servers in one run.
+
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, reason = "a command-line tool prints its results")]
+
+pub mod client;
+pub mod keys;
+pub mod load;
+pub mod load_command;
+pub mod process;
+pub mod scan;
+pub mod template;
+pub mod workload;
