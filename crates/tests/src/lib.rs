@@ -2,3 +2,12 @@
 //! the program, through its sockets, with redis-server as the oracle.
 
 #![forbid(unsafe_code)]
+
+pub mod client;
+pub mod commands;
+pub mod differences;
+pub mod differential;
+pub mod environment;
+pub mod grammar;
+pub mod server;
+pub mod value;

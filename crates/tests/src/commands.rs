@@ -1,0 +1,241 @@
+//! The commands that are compared with the oracle, and how their replies compare.
+
+use crate::grammar::{Arguments, Template};
+use anyhow::{Context, Result};
+
+/// Templates with their weights. See [`crate::grammar`] for the notation.
+const TEMPLATES: &[(u32, &str)] = &[
+    // Strings
+    (10, "SET key value"),
+    (
+        6,
+        "SET key value (NX|XX|GET|KEEPTTL|EX seconds|PX milliseconds|EXAT unix-seconds|PXAT unix-milliseconds)...",
+    ),
+    (8, "GET key"),
+    (5, "APPEND key value"),
+    (3, "DECR key"),
+    (3, "DECRBY key integer"),
+    (3, "GETDEL key"),
+    (3, "GETEX key [PERSIST|EX seconds|PX milliseconds|EXAT unix-seconds|PXAT unix-milliseconds]"),
+    (
+        1,
+        "GETEX key (PERSIST|EX seconds|PX milliseconds|EXAT unix-seconds|PXAT unix-milliseconds)...",
+    ),
+    (4, "GETRANGE key offset offset"),
+    (2, "GETSET key value"),
+    (4, "INCR key"),
+    (4, "INCRBY key integer"),
+    (5, "INCRBYFLOAT key float"),
+    (3, "LCS key key [LEN] [IDX] [MINMATCHLEN integer] [WITHMATCHLEN]"),
+    (4, "MGET key..."),
+    (4, "MSET (key value)..."),
+    (3, "MSETNX (key value)..."),
+    (2, "PSETEX key milliseconds value"),
+    (2, "SETEX key seconds value"),
+    (3, "SETNX key value"),
+    (5, "SETRANGE key offset value"),
+    (3, "STRLEN key"),
+    (2, "SUBSTR key offset offset"),
+    // Keys
+    (4, "DEL key..."),
+    (2, "UNLINK key..."),
+    (3, "EXISTS key..."),
+    (2, "TOUCH key..."),
+    (3, "TYPE key"),
+    (4, "EXPIRE key seconds [NX|XX|GT|LT]"),
+    (2, "EXPIREAT key unix-seconds [NX|XX|GT|LT]"),
+    (2, "PEXPIRE key milliseconds [NX|XX|GT|LT]"),
+    (2, "PEXPIREAT key unix-milliseconds [NX|XX|GT|LT]"),
+    (1, "(EXPIRE|PEXPIRE|EXPIREAT|PEXPIREAT) key unix-milliseconds (NX|XX|GT|LT)..."),
+    (3, "TTL key"),
+    (3, "PTTL key"),
+    (2, "EXPIRETIME key"),
+    (2, "PEXPIRETIME key"),
+    (3, "PERSIST key"),
+    (4, "RENAME key key"),
+    (3, "RENAMENX key key"),
+    (4, "COPY key key [DB database] [REPLACE]"),
+    (3, "MOVE key database"),
+    (2, "RANDOMKEY"),
+    (2, "KEYS pattern"),
+    (1, "SCAN (0|junk|count) (MATCH pattern|COUNT count|TYPE (STRING|LIST|SET|STREAM))..."),
+    (3, "OBJECT ENCODING key"),
+    (1, "OBJECT REFCOUNT key"),
+    (1, "OBJECT (IDLETIME|FREQ) key"),
+    (1, "OBJECT junk key"),
+    // Connection
+    (1, "PING [value]"),
+    (1, "ECHO value"),
+    (4, "SELECT database"),
+    (1, "=HELLO"),
+    (2, "HELLO (2|3|4|1|junk)"),
+    (1, "HELLO (2|3) [SETNAME name] [AUTH DEFAULT value]"),
+    (1, "AUTH value [value]"),
+    (1, "=RESET"),
+    (1, "=QUIT"),
+    (1, "CLIENT SETNAME name"),
+    (1, "CLIENT GETNAME"),
+    (1, "=CLIENT (ID|INFO|LIST)"),
+    (1, "CLIENT NO-EVICT (ON|OFF|junk)"),
+    (1, "CLIENT (GETREDIR|TRACKINGINFO)"),
+    (1, "=CLIENT REPLY (ON|junk)"),
+    (1, "=CLIENT UNBLOCK (99999999|junk) [TIMEOUT|ERROR|junk]"),
+    (1, "=CLIENT LIST (TYPE (NORMAL|PUBSUB|MASTER|REPLICA|junk)|ID (junk|99999999)|junk)"),
+    (
+        1,
+        "=CLIENT KILL (ID (99999999|junk)|ADDR 127.0.0.1:1|127.0.0.1:1|TYPE junk|USER NOSUCH|SKIPME junk|junk junk)",
+    ),
+    (1, "=CLIENT (UNPAUSE|PAUSE (junk|0)|CACHING (YES|NO|junk)|junk)"),
+    // Transactions; EXEC is added by the generator
+    (5, "=MULTI"),
+    (1, "MULTI"),
+    (1, "EXEC"),
+    (1, "DISCARD"),
+    (4, "WATCH key..."),
+    (1, "UNWATCH"),
+    // Server
+    (2, "DBSIZE"),
+    (1, "FLUSHDB [ASYNC|SYNC]"),
+    (1, "=FLUSHALL [ASYNC|SYNC|junk]"),
+    (2, "SWAPDB database database"),
+    (1, "=(TIME|LASTSAVE|INFO|INFO KEYSPACE|INFO NOSUCH)"),
+    (1, "=COMMAND [COUNT|LIST|INFO NOSUCH|junk]"),
+    (
+        1,
+        "COMMAND GETKEYS (GET key|MSET (key value)...|SET key value|RENAME key key|PING|COPY key key|MGET key...|junk)",
+    ),
+    (1, "=COMMAND GETKEYSANDFLAGS (GET key|MSET (key value)...|SET key value|DEL key...|PING)"),
+    (1, "=COMMAND LIST FILTERBY (PATTERN (SETN?|NOSUCH*)|ACLCAT NOSUCH|MODULE NOSUCH|junk junk)"),
+    (1, "MEMORY USAGE key [SAMPLES count]"),
+    (
+        1,
+        "=CONFIG GET (MAXMEMORY-POLICY|SLOWLOG-MAX-LEN|HZ|SAVE|APPENDONLY|DATABASES|NOTIFY-KEYSPACE-EVENTS|TIMEOUT|NOSUCH)...",
+    ),
+    (
+        2,
+        "=CONFIG SET MAXMEMORY-POLICY (NOEVICTION|ALLKEYS-LRU|ALLKEYS-LFU|VOLATILE-LRU|VOLATILE-LFU|ALLKEYS-RANDOM|VOLATILE-TTL|junk)",
+    ),
+    (1, "=CONFIG SET SLOWLOG-MAX-LEN (1|128|junk) [TIMEOUT (0|100|-1|junk)] [SLOWLOG-MAX-LEN 7]"),
+    (1, "=CONFIG SET NOTIFY-KEYSPACE-EVENTS (KEA|ELG|KXE|E|junk)"),
+    (
+        1,
+        "=CONFIG SET (MAXMEMORY (100MB|0|1GB)|HZ (10|100|junk)|LAZYFREE-LAZY-USER-DEL (YES|NO|junk)|LOGLEVEL junk|NOSUCH 1|PORT|DATABASES 4)",
+    ),
+    (1, "=CONFIG (GET|SET|junk)"),
+    (1, "junk key value"),
+    (1, "NOSUCH junk..."),
+];
+
+/// All templates, ready to be drawn from.
+pub struct Catalogue {
+    templates: Vec<(u32, Template)>,
+    total: u32,
+}
+
+impl Catalogue {
+    /// Reads the templates.
+    pub fn load() -> Result<Catalogue> {
+        let parse = |&(weight, line): &(u32, &'static str)| {
+            Ok((weight, Template::parse(line).with_context(|| line.to_owned())?))
+        };
+        let templates = TEMPLATES.iter().map(parse).collect::<Result<Vec<_>>>()?;
+        let total = TEMPLATES.iter().map(|(weight, _)| weight).sum();
+        Ok(Catalogue { templates, total })
+    }
+
+    /// The sum of all weights.
+    pub fn total(&self) -> u32 {
+        self.total
+    }
+
+    /// The template at `point` of the total weight.
+    pub fn at(&self, mut point: u32) -> &Template {
+        for (weight, template) in &self.templates {
+            if point < *weight {
+                return template;
+            }
+            point -= weight;
+        }
+        &self.templates[0].1
+    }
+}
+
+/// How two replies to one command compare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// Byte for byte.
+    Exact,
+    /// The elements in any order.
+    AnyOrder,
+    /// Names and values in any order of the names.
+    Pairs,
+    /// Seconds that may be rounded differently.
+    Seconds,
+    /// Milliseconds that differ by what passed between the two servers.
+    Milliseconds,
+    /// Errors exactly, anything else by its kind alone.
+    Kind,
+    /// The reply of HELLO: all but version and connection.
+    Hello,
+}
+
+/// The parameters that the templates change, with the values they start from.
+pub const CHANGED_PARAMETERS: &[&str] = &[
+    "maxmemory-policy",
+    "noeviction",
+    "slowlog-max-len",
+    "128",
+    "timeout",
+    "0",
+    "notify-keyspace-events",
+    "",
+    "maxmemory",
+    "0",
+    "hz",
+    "10",
+    "lazyfree-lazy-user-del",
+    "no",
+];
+
+/// How the replies to a command compare.
+pub fn comparison(arguments: &Arguments) -> Comparison {
+    let upper = |at: usize| arguments.get(at).map(|a| a.to_ascii_uppercase()).unwrap_or_default();
+    match (upper(0).as_slice(), upper(1).as_slice()) {
+        (b"KEYS", _) | (b"COMMAND", b"LIST") if arguments.len() > 2 || upper(0) == b"KEYS" => {
+            Comparison::AnyOrder
+        }
+        (b"TTL" | b"EXPIRETIME", _) => Comparison::Seconds,
+        (b"PTTL" | b"PEXPIRETIME", _) => Comparison::Milliseconds,
+        (b"HELLO", _) => Comparison::Hello,
+        (b"CONFIG", b"GET") => Comparison::Pairs,
+        (b"RANDOMKEY" | b"SCAN" | b"TIME" | b"LASTSAVE" | b"INFO" | b"MEMORY", _)
+        | (b"OBJECT", b"IDLETIME" | b"FREQ" | b"HELP")
+        | (b"CLIENT", b"ID" | b"INFO" | b"LIST" | b"HELP")
+        | (b"COMMAND", b"" | b"COUNT" | b"LIST" | b"HELP")
+        | (b"CONFIG", b"HELP") => Comparison::Kind,
+        _ => Comparison::Exact,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_templates_are_well_formed() {
+        let catalogue = Catalogue::load().unwrap();
+        assert_eq!(catalogue.templates.len(), TEMPLATES.len());
+    }
+
+    #[test]
+    fn comparison_depends_on_command_and_subcommand() {
+        let of = |words: &str| {
+            comparison(&words.split(' ').map(|word| word.as_bytes().to_vec()).collect())
+        };
+        assert_eq!(of("keys *"), Comparison::AnyOrder);
+        assert_eq!(of("command list"), Comparison::Kind);
+        assert_eq!(of("command list filterby pattern x"), Comparison::AnyOrder);
+        assert_eq!(of("object encoding k"), Comparison::Exact);
+        assert_eq!(of("object freq k"), Comparison::Kind);
+    }
+}

@@ -1,0 +1,87 @@
+//! Where kevy answers otherwise than the oracle, and why. Each entry carries an example; it fails
+//! as soon as both servers answer alike, so that the list cannot outlive its reasons.
+
+use crate::grammar::Arguments;
+use crate::value::Value;
+
+/// A rule by which kevy differs.
+pub struct Rule {
+    /// Why.
+    pub reason: &'static str,
+    /// Whether a command is concerned.
+    applies: fn(&Arguments) -> bool,
+    /// A command that shows the difference on an empty server.
+    pub example: &'static [&'static str],
+    /// What each answers to it; `*` stands for anything.
+    pub ours: &'static str,
+    /// The oracle's answer, in the same notation.
+    pub theirs: &'static str,
+}
+
+/// All rules.
+pub const RULES: &[Rule] = &[
+    Rule {
+        reason: "CLIENT SETINFO came with Redis 7.2",
+        applies: |arguments| subcommand(arguments, "CLIENT", "SETINFO"),
+        example: &["CLIENT", "SETINFO", "LIB-NAME", "x"],
+        ours: "+OK",
+        theirs: "-ERR unknown subcommand 'SETINFO'. Try CLIENT HELP.",
+    },
+    Rule {
+        reason: "CLIENT NO-TOUCH came with Redis 7.2",
+        applies: |arguments| subcommand(arguments, "CLIENT", "NO-TOUCH"),
+        example: &["CLIENT", "NO-TOUCH", "ON"],
+        ours: "+OK",
+        theirs: "-ERR unknown subcommand 'NO-TOUCH'. Try CLIENT HELP.",
+    },
+];
+
+/// Whether a rule explains that the two replies to a command differ.
+pub fn excuse(arguments: &Arguments, ours: &Value, theirs: &Value) -> bool {
+    RULES.iter().any(|rule| {
+        (rule.applies)(arguments)
+            && matches(rule.ours, &format!("{ours:?}"))
+            && matches(rule.theirs, &format!("{theirs:?}"))
+    })
+}
+
+fn subcommand(arguments: &Arguments, name: &str, sub: &str) -> bool {
+    let is = |at: usize, word: &str| {
+        arguments.get(at).is_some_and(|a| a.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    is(0, name) && is(1, sub)
+}
+
+/// Whether `text` is `pattern`, in which `*` stands for anything.
+pub fn matches(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else {
+        return false;
+    };
+    let mut parts = parts.peekable();
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return rest.ends_with(part);
+        }
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn patterns() {
+        assert!(matches("-ERR *", "-ERR x"));
+        assert!(matches("a*b*c", "a1b2c"));
+        assert!(matches("abc", "abc"));
+        assert!(!matches("abc", "abcd"));
+        assert!(!matches("a*b", "a1c"));
+        assert!(!matches("-WRONG*", "-ERR x"));
+    }
+}

@@ -1,0 +1,452 @@
+//! The same commands to the server under test and to redis-server, and what differs.
+//!
+//! Every reply is compared, and after each batch the whole keyspace, read canonically over a
+//! connection of its own. The first difference ends a run; [`minimal`] then looks for a short
+//! sequence of commands that still shows it.
+
+use crate::client::Client;
+use crate::commands::{CHANGED_PARAMETERS, Catalogue, Comparison, comparison};
+use crate::differences;
+use crate::grammar::{Arguments, Generator};
+use crate::server::Server;
+use crate::value::{Value, shown};
+use anyhow::{Result, ensure};
+use rand::Rng;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// Connections to each of the servers.
+const CONNECTIONS: usize = 3;
+/// Commands between two comparisons of the whole keyspace.
+const BATCH: usize = 250;
+/// The longest pipeline.
+const LONGEST_PIPELINE: usize = 48;
+/// The databases that the generator's commands reach.
+const DATABASES: [&str; 5] = ["0", "1", "2", "3", "15"];
+
+/// One command of a run.
+#[derive(Clone)]
+pub struct Step {
+    connection: usize,
+    /// Runs of steps with the same number leave in one write.
+    pipeline: usize,
+    kind: Kind,
+    arguments: Arguments,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Plain,
+    /// A SCAN that is followed to its end; its keys are compared as a set.
+    WholeScan,
+}
+
+/// Random steps.
+pub fn steps(seed: u64, count: usize, pipelined: bool) -> Result<Vec<Step>> {
+    let catalogue = Catalogue::load()?;
+    let mut generator = Generator::new(seed);
+    let mut in_transaction = [false; CONNECTIONS];
+    let mut steps = Vec::with_capacity(count);
+    let mut pipeline = 0;
+    while steps.len() < count {
+        pipeline += 1;
+        let connection = generator.rng().random_range(0..CONNECTIONS);
+        let length = if pipelined { generator.rng().random_range(1..=LONGEST_PIPELINE) } else { 1 };
+        for _ in 0..length {
+            let open = &mut in_transaction[connection];
+            let (kind, arguments) = next(&mut generator, &catalogue, *open);
+            *open = match arguments[0].to_ascii_uppercase().as_slice() {
+                b"MULTI" => true,
+                b"EXEC" | b"DISCARD" | b"RESET" | b"QUIT" => false,
+                _ => *open,
+            };
+            let last = arguments[0].eq_ignore_ascii_case(b"QUIT") || kind == Kind::WholeScan;
+            steps.push(Step { connection, pipeline, kind, arguments });
+            if last {
+                pipeline += 1;
+                break;
+            }
+        }
+    }
+    Ok(steps)
+}
+
+fn next(
+    generator: &mut Generator,
+    catalogue: &Catalogue,
+    in_transaction: bool,
+) -> (Kind, Arguments) {
+    let words = |words: &[&str]| words.iter().map(|word| word.as_bytes().to_vec()).collect();
+    if in_transaction && generator.rng().random_ratio(1, 7) {
+        return (Kind::Plain, words(&["EXEC"]));
+    }
+    if !in_transaction && generator.rng().random_ratio(1, 80) {
+        let options: &[&[&str]] = &[
+            &["SCAN", "0"],
+            &["SCAN", "0", "COUNT", "3"],
+            &["SCAN", "0", "MATCH", "key:*", "COUNT", "1"],
+            &["SCAN", "0", "TYPE", "string"],
+            &["SCAN", "0", "TYPE", "list", "MATCH", "*"],
+        ];
+        let choice = generator.rng().random_range(0..options.len());
+        return (Kind::WholeScan, words(options[choice]));
+    }
+    let point = generator.rng().random_range(0..catalogue.total());
+    (Kind::Plain, generator.command(catalogue.at(point)))
+}
+
+/// What differed first.
+pub struct Difference {
+    /// Steps after which it shows.
+    steps: usize,
+    /// For people.
+    pub text: String,
+}
+
+/// Both servers with the connections to them.
+pub struct Pair {
+    ours: Side,
+    theirs: Side,
+    /// What each connection has queued since MULTI.
+    queued: Vec<Option<Vec<Arguments>>>,
+    /// How far apart in time a command may have run on the two servers.
+    skew: Duration,
+    /// Whether the known differences count: not where both servers are redis-server.
+    excused: bool,
+}
+
+struct Side {
+    address: SocketAddr,
+    clients: Vec<Client>,
+    reader: Client,
+}
+
+impl Side {
+    fn connect(address: SocketAddr) -> Result<Side> {
+        let clients = (0..CONNECTIONS).map(|_| Client::connect(address)).collect::<Result<_>>()?;
+        Ok(Side { address, clients, reader: Client::connect(address)? })
+    }
+
+    /// Back to an empty server with the configuration it started with.
+    fn reset(&mut self) -> Result<()> {
+        let mut configure = vec!["CONFIG", "SET"];
+        configure.extend(CHANGED_PARAMETERS);
+        let reply = self.reader.call(&configure)?;
+        ensure!(reply.is_ok(), "CONFIG SET was answered by {reply:?}");
+        let reply = self.reader.words("FLUSHALL")?;
+        ensure!(reply.is_ok(), "FLUSHALL was answered by {reply:?}");
+        for client in &mut self.clients {
+            *client = Client::connect(self.address)?;
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, connection: usize, steps: &[Step]) {
+        let mut frames = Vec::new();
+        for step in steps {
+            crate::client::encode(&mut frames, &step.arguments);
+        }
+        // A server that has closed the connection shows itself when the reply is read.
+        let _ = self.clients[connection].send_raw(&frames);
+    }
+
+    /// The reply, or what happened instead of one.
+    fn read(&mut self, connection: usize) -> Value {
+        self.clients[connection]
+            .read()
+            .unwrap_or_else(|error| Value::Error(format!("<{error:#}>").into_bytes()))
+    }
+
+    /// All keys of a completed SCAN, sorted and without the repetitions that SCAN may give.
+    fn scan(&mut self, connection: usize, step: &Step) -> Result<Value> {
+        let mut arguments = step.arguments.clone();
+        let mut keys = Vec::new();
+        loop {
+            let reply = self.clients[connection].call(&arguments)?;
+            let [cursor, found] = reply.items().unwrap_or_default() else { return Ok(reply) };
+            keys.extend(found.items().unwrap_or_default().iter().map(Value::text));
+            arguments[1] = cursor.text().into_bytes();
+            if arguments[1] == b"0" {
+                break;
+            }
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        Ok(Value::Array(keys.into_iter().map(|key| Value::Bulk(key.into_bytes())).collect()))
+    }
+
+    fn keyspace(&mut self) -> Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        for database in DATABASES {
+            self.reader.words(&format!("SELECT {database}"))?;
+            let size = self.reader.words("DBSIZE")?;
+            let keys = self.reader.words("KEYS *")?;
+            let mut keys: Vec<Vec<u8>> = keys
+                .items()
+                .unwrap_or_default()
+                .iter()
+                .filter_map(|key| key.bytes().map(<[u8]>::to_vec))
+                .collect();
+            keys.sort_unstable();
+            let mut replies = self.reader.pipeline(&reads(&keys))?.into_iter();
+            entries.push(Entry { database, name: Vec::new(), facts: vec![size], deadline: None });
+            for name in keys {
+                let facts: Vec<Value> = replies.by_ref().take(READS.len()).collect();
+                let deadline = replies.next().and_then(|reply| reply.integer());
+                entries.push(Entry { database, name, facts, deadline });
+            }
+        }
+        Ok(entries)
+    }
+}
+
+/// What is read of a key beside its deadline.
+const READS: [&[&str]; 3] = [&["TYPE"], &["GET"], &["OBJECT", "ENCODING"]];
+
+fn reads(keys: &[Vec<u8>]) -> Vec<Vec<&[u8]>> {
+    let mut commands = Vec::new();
+    for key in keys {
+        for words in READS.iter().copied().chain([&["PEXPIRETIME"] as &[&str]]) {
+            let mut command: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+            command.push(key);
+            commands.push(command);
+        }
+    }
+    commands
+}
+
+/// What the keyspace holds of one key, or with an empty list of names the size of a database.
+#[derive(Debug, PartialEq)]
+struct Entry {
+    database: &'static str,
+    name: Vec<u8>,
+    facts: Vec<Value>,
+    deadline: Option<i64>,
+}
+
+impl Pair {
+    /// Connects to both.
+    pub fn connect(ours: &Server, theirs: &Server, excused: bool) -> Result<Pair> {
+        Ok(Pair {
+            ours: Side::connect(ours.address())?,
+            theirs: Side::connect(theirs.address())?,
+            queued: vec![None; CONNECTIONS],
+            skew: Duration::from_millis(5),
+            excused,
+        })
+    }
+
+    /// Runs `steps` on two empty servers; returns the first difference.
+    pub fn run(&mut self, steps: &[Step]) -> Result<Option<Difference>> {
+        self.ours.reset()?;
+        self.theirs.reset()?;
+        self.queued.fill(None);
+        let mut done = 0;
+        let mut checked = 0;
+        for group in steps.chunk_by(|a, b| a.pipeline == b.pipeline) {
+            if let Some(difference) = self.group(group, done)? {
+                return Ok(Some(difference));
+            }
+            done += group.len();
+            if done - checked >= BATCH || done == steps.len() {
+                checked = done;
+                if let Some(text) = self.keyspaces()? {
+                    return Ok(Some(Difference { steps: done, text }));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn group(&mut self, group: &[Step], done: usize) -> Result<Option<Difference>> {
+        let Some(first) = group.first() else { return Ok(None) };
+        let connection = first.connection;
+        if first.kind == Kind::WholeScan && self.queued[connection].is_none() {
+            let ours = self.ours.scan(connection, first)?;
+            let theirs = self.theirs.scan(connection, first)?;
+            let same = ours == theirs;
+            let text = || format!("a whole scan: ours {ours:?}, theirs {theirs:?}");
+            return Ok((!same).then(|| Difference { steps: done + 1, text: text() }));
+        }
+        let started = Instant::now();
+        self.ours.send(connection, group);
+        self.theirs.send(connection, group);
+        let mut replies = Vec::with_capacity(group.len());
+        for _ in group {
+            replies.push((self.ours.read(connection), self.theirs.read(connection)));
+        }
+        self.skew = self.skew.max(started.elapsed() * 2);
+        for (index, (step, (ours, theirs))) in group.iter().zip(&replies).enumerate() {
+            if !self.same(step, ours, theirs) {
+                let text = format!("ours   {ours:?}\ntheirs {theirs:?}");
+                return Ok(Some(Difference { steps: done + index + 1, text }));
+            }
+        }
+        if group.iter().any(|step| step.arguments[0].eq_ignore_ascii_case(b"QUIT")) {
+            self.reconnect(connection)?;
+        }
+        Ok(None)
+    }
+
+    fn reconnect(&mut self, connection: usize) -> Result<()> {
+        self.queued[connection] = None;
+        for side in [&mut self.ours, &mut self.theirs] {
+            side.clients[connection] = Client::connect(side.address)?;
+        }
+        Ok(())
+    }
+
+    fn same(&mut self, step: &Step, ours: &Value, theirs: &Value) -> bool {
+        let queue = &mut self.queued[step.connection];
+        let name = step.arguments[0].to_ascii_uppercase();
+        if let Value::Simple(text) = theirs {
+            match (name.as_slice(), text.as_slice()) {
+                (b"MULTI", b"OK") => *queue = Some(Vec::new()),
+                (b"DISCARD", b"OK") | (b"RESET", _) => *queue = None,
+                (_, b"QUEUED") => {
+                    if let Some(commands) = queue {
+                        commands.push(step.arguments.clone());
+                    }
+                }
+                _ => {}
+            }
+        }
+        if name == b"EXEC" && queue.is_some() && step.arguments.len() == 1 {
+            let commands = queue.take().unwrap_or_default();
+            return self.same_transaction(&commands, ours, theirs);
+        }
+        self.same_reply(&step.arguments, ours, theirs)
+    }
+
+    fn same_transaction(&self, commands: &[Arguments], ours: &Value, theirs: &Value) -> bool {
+        match (ours, theirs) {
+            (Value::Array(ours), Value::Array(theirs)) => {
+                ours.len() == theirs.len()
+                    && commands.len() == ours.len()
+                    && commands
+                        .iter()
+                        .zip(ours.iter().zip(theirs))
+                        .all(|(command, (ours, theirs))| self.same_reply(command, ours, theirs))
+            }
+            _ => ours == theirs,
+        }
+    }
+
+    fn same_reply(&self, arguments: &Arguments, ours: &Value, theirs: &Value) -> bool {
+        ours == theirs
+            || compare(comparison(arguments), ours, theirs, self.skew)
+            || self.excused && differences::excuse(arguments, ours, theirs)
+    }
+
+    fn keyspaces(&mut self) -> Result<Option<String>> {
+        let ours = self.ours.keyspace()?;
+        let theirs = self.theirs.keyspace()?;
+        let same = |a: &Entry, b: &Entry| {
+            (a.database, &a.name, &a.facts) == (b.database, &b.name, &b.facts)
+                && near(a.deadline.unwrap_or(-1), b.deadline.unwrap_or(-1), self.skew)
+        };
+        let differing = ours.iter().zip(&theirs).find(|(a, b)| !same(a, b));
+        if let Some((ours, theirs)) = differing {
+            let name = shown(&ours.name);
+            return Ok(Some(format!(
+                "the keyspace, first at key \"{name}\" of database {}:\nours   {ours:?}\ntheirs {theirs:?}",
+                ours.database
+            )));
+        }
+        Ok((ours.len() != theirs.len()).then(|| "the number of keys".to_owned()))
+    }
+}
+
+fn near(ours: i64, theirs: i64, skew: Duration) -> bool {
+    // Negative numbers are answers of their own: no key, no deadline.
+    if ours < 0 || theirs < 0 {
+        return ours == theirs;
+    }
+    u128::from(ours.abs_diff(theirs)) <= skew.as_millis()
+}
+
+fn compare(how: Comparison, ours: &Value, theirs: &Value, skew: Duration) -> bool {
+    if ours.is_error() || theirs.is_error() {
+        return ours == theirs;
+    }
+    match how {
+        Comparison::Exact => ours == theirs,
+        Comparison::AnyOrder => sorted(ours) == sorted(theirs),
+        Comparison::Pairs => pairs(ours) == pairs(theirs),
+        Comparison::Seconds => match (ours.integer(), theirs.integer()) {
+            (Some(a), Some(b)) => near(a, b, skew / 1000 + Duration::from_millis(1)),
+            _ => false,
+        },
+        Comparison::Milliseconds => match (ours.integer(), theirs.integer()) {
+            (Some(a), Some(b)) => near(a, b, skew),
+            _ => false,
+        },
+        Comparison::Kind => std::mem::discriminant(ours) == std::mem::discriminant(theirs),
+        Comparison::Hello => greeting(ours) == greeting(theirs),
+    }
+}
+
+fn sorted(value: &Value) -> Vec<Vec<u8>> {
+    let items = value.items().unwrap_or_default().iter();
+    let mut items: Vec<Vec<u8>> =
+        items.map(|item| item.bytes().unwrap_or_default().to_vec()).collect();
+    items.sort_unstable();
+    items
+}
+
+/// Names and values, sorted by name, of a map or of the array that RESP2 has in its place.
+fn pairs(value: &Value) -> Vec<(String, String)> {
+    let mut pairs: Vec<(String, String)> = match value {
+        Value::Map(pairs) => pairs.iter().map(|(k, v)| (k.text(), format!("{v:?}"))).collect(),
+        other => {
+            let items = other.items().unwrap_or_default();
+            items.chunks_exact(2).map(|pair| (pair[0].text(), format!("{:?}", pair[1]))).collect()
+        }
+    };
+    pairs.sort_unstable();
+    pairs
+}
+
+fn greeting(value: &Value) -> Vec<(String, String)> {
+    let mut pairs = pairs(value);
+    pairs.retain(|(name, _)| name != "version" && name != "id");
+    pairs
+}
+
+/// A difference and the shortest way to it that was found in `budget`.
+pub fn minimal(
+    pair: &mut Pair,
+    steps: &[Step],
+    found: Difference,
+    budget: Duration,
+) -> Result<String> {
+    let deadline = Instant::now() + budget;
+    let mut steps = steps[..found.steps].to_vec();
+    let mut found = found;
+    let mut chunk = steps.len() / 2;
+    while chunk > 0 {
+        let mut at = 0;
+        while at < steps.len() && Instant::now() < deadline {
+            let mut fewer = steps.clone();
+            fewer.drain(at..(at + chunk).min(steps.len()));
+            match pair.run(&fewer) {
+                Ok(Some(still)) => {
+                    fewer.truncate(still.steps);
+                    steps = fewer;
+                    found = still;
+                }
+                _ => at += chunk,
+            }
+        }
+        chunk /= 2;
+    }
+    let mut text = found.text;
+    text.push_str("\nafter these commands:\n");
+    for step in &steps {
+        let words: Vec<String> =
+            step.arguments.iter().map(|a| format!("\"{}\"", shown(a))).collect();
+        writeln!(text, "  {}.{}> {}", step.connection, step.pipeline, words.join(" "))?;
+    }
+    Ok(text)
+}
