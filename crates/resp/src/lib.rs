@@ -2,12 +2,14 @@
 //!
 //! - [`Parser`]: commands out of the bytes of a client, as borrowed pieces of the buffer.
 //! - [`Output`] and [`Reply`]: what is to be sent to a client, and the writer of replies.
+//! - [`decode`]: the client's side, replies out of bytes.
 //! - [`number`]: integers and doubles as text.
 //!
 //! Absent from here: which commands exist, sockets, clocks. Everything transforms bytes.
 
 #![forbid(unsafe_code)]
 
+pub mod decode;
 mod error;
 mod inline;
 pub mod number;

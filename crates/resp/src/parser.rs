@@ -185,11 +185,11 @@ struct Input<'a> {
 }
 
 /// A complete line `<type><integer>`.
-struct Line {
+pub(crate) struct Line {
     /// `None` if it is not an integer.
-    value: Option<i64>,
+    pub(crate) value: Option<i64>,
     /// Offset behind its CRLF.
-    next: usize,
+    pub(crate) next: usize,
 }
 
 /// The argument under way.
@@ -437,7 +437,7 @@ impl Parser {
 /// Reads the line `<kind><integer>` at `at` if the integer has one digit or two, as nearly all
 /// have. `None` means anything else, also an incomplete line.
 #[inline(always)]
-fn short_line(buf: &[u8], at: usize, kind: u8) -> Option<Line> {
+pub(crate) fn short_line(buf: &[u8], at: usize, kind: u8) -> Option<Line> {
     let line = buf.get(at..)?;
     match *line.first_chunk::<4>()? {
         [first, digit @ b'0'..=b'9', b'\r', _] if first == kind => {
