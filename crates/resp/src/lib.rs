@@ -11,6 +11,9 @@
 
 pub mod decode;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod inline;
 pub mod number;
 mod output;
