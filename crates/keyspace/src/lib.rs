@@ -1,1 +1,26 @@
-//! kevy-keyspace
+//! The keyspace: keys, their records, their deadlines and their watches.
+//!
+//! A [`Store`] is one part of the data; a [`Keyspace`] is the stores that a command holds, seen as
+//! one. Handlers of commands get a `&mut Keyspace` and never know how many stores stand behind it.
+//!
+//! There are no commands here, no threads, no I/O and no clock: the time is a value in the
+//! [`Context`].
+#![forbid(unsafe_code)]
+
+mod changes;
+mod entry;
+mod expiry;
+mod keyspace;
+mod placement;
+mod store;
+mod string;
+mod table;
+mod watches;
+mod whole;
+
+pub use changes::{Change, Changed, Changes};
+pub use entry::Entry;
+pub use keyspace::{Context, Expiry, Keyspace, WrongType};
+pub use placement::{Key, Placement, hash_tag};
+pub use store::{DatabaseFigures, Store, StoreStats};
+pub use string::StringMut;

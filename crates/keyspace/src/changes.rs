@@ -1,0 +1,132 @@
+//! What a command did to keys, for the commit step.
+
+use crate::Key;
+
+/// What happened to a key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Changed {
+    /// It was not there before.
+    Created,
+    /// Its value or its deadline is another.
+    Modified,
+    /// A command removed it.
+    Removed,
+    /// Its deadline had passed: a deletion of its own, before whatever the command did.
+    Expired,
+}
+
+/// One change of one key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Change<'a> {
+    /// The database.
+    pub db: usize,
+    /// The store of the key.
+    pub store: u32,
+    /// The key.
+    pub key: &'a [u8],
+    /// What happened.
+    pub changed: Changed,
+}
+
+struct Item {
+    db: u32,
+    store: u32,
+    changed: Changed,
+    start: usize,
+    len: usize,
+}
+
+/// A list of changes in the order in which they happened. Expiries are always recorded, for the
+/// log must say them; everything else only while someone is interested. The memory is reused.
+#[derive(Default)]
+pub struct Changes {
+    items: Vec<Item>,
+    keys: Vec<u8>,
+    record_all: bool,
+}
+
+/// Beyond this many bytes of keys or changes, the memory is given back when cleared.
+const KEPT: usize = 64 * 1024;
+
+impl Changes {
+    /// A list that records expiries only.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether all changes are recorded, not just expiries.
+    pub fn records_all(&self) -> bool {
+        self.record_all
+    }
+
+    /// Says whether all changes are to be recorded, not just expiries.
+    pub fn record_all(&mut self, all: bool) {
+        self.record_all = all;
+    }
+
+    /// Whether nothing has been recorded.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Number of changes.
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// The changes in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Change<'_>> {
+        self.items.iter().map(|item| Change {
+            db: item.db as usize,
+            store: item.store,
+            key: &self.keys[item.start..item.start + item.len],
+            changed: item.changed,
+        })
+    }
+
+    /// Forgets all changes.
+    #[inline]
+    pub fn clear(&mut self) {
+        if !self.items.is_empty() {
+            self.items.clear();
+            self.keys.clear();
+            self.items.shrink_to(KEPT / size_of::<Item>());
+            self.keys.shrink_to(KEPT);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn note(&mut self, db: usize, key: &Key<'_>, changed: Changed) {
+        if self.record_all || changed == Changed::Expired {
+            self.push(db, key.store, key.bytes, changed);
+        }
+    }
+
+    #[cold]
+    pub(crate) fn push(&mut self, db: usize, store: u32, key: &[u8], changed: Changed) {
+        let start = self.keys.len();
+        self.keys.extend_from_slice(key);
+        self.items.push(Item { db: db as u32, store, changed, start, len: key.len() });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_expiries_are_recorded_unless_someone_is_interested() {
+        let key = Key { bytes: b"k", hash: 0, store: 3 };
+        let mut changes = Changes::new();
+        changes.note(0, &key, Changed::Modified);
+        assert!(changes.is_empty());
+        changes.note(1, &key, Changed::Expired);
+        changes.record_all(true);
+        changes.note(2, &Key { bytes: b"other", ..key }, Changed::Created);
+        let seen: Vec<_> = changes.iter().map(|c| (c.db, c.store, c.key, c.changed)).collect();
+        assert_eq!(seen, [(1, 3, &b"k"[..], Changed::Expired), (2, 3, b"other", Changed::Created)]);
+        changes.clear();
+        assert!(changes.is_empty() && changes.records_all());
+    }
+}

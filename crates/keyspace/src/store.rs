@@ -1,0 +1,269 @@
+//! A part of the data, with everything that belongs to it.
+
+use crate::Key;
+use crate::changes::{Changed, Changes};
+use crate::expiry::ExpiryIndex;
+use crate::table::Table;
+use crate::watches::{Presence, Watches};
+use kevy_data::{Record, allocated};
+use std::collections::VecDeque;
+
+/// What a store has counted since it was made, or since [`Store::reset_stats`].
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct StoreStats {
+    /// Reads that found their key.
+    pub hits: u64,
+    /// Reads that did not.
+    pub misses: u64,
+    /// Keys removed because their deadline had passed.
+    pub expired: u64,
+}
+
+/// The keys of one database in one store, as `INFO keyspace` tells them.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct DatabaseFigures {
+    /// Keys, expired ones that are still there included.
+    pub keys: usize,
+    /// Keys with a deadline.
+    pub volatile: usize,
+    /// Mean time to live of those, in milliseconds.
+    pub avg_ttl_ms: i64,
+}
+
+/// One database of a store.
+#[derive(Default)]
+pub(crate) struct Database {
+    pub(crate) table: Table,
+    pub(crate) books: Books,
+}
+
+/// What is kept about the records of a database beside its table.
+#[derive(Default)]
+pub(crate) struct Books {
+    pub(crate) expiry: ExpiryIndex,
+    /// Bytes that the records hold.
+    pub(crate) bytes: usize,
+}
+
+impl Books {
+    #[inline]
+    pub(crate) fn enter(&mut self, record: &Record, hash: u64) {
+        self.bytes += record.memory();
+        if let Some(deadline) = record.deadline() {
+            self.expiry.insert(deadline, hash);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn leave(&mut self, record: &Record, hash: u64) {
+        self.bytes -= record.memory();
+        if let Some(deadline) = record.deadline() {
+            self.expiry.remove(deadline, hash);
+        }
+    }
+
+    /// A record that held `memory` bytes and had the deadline `deadline` has changed.
+    #[inline]
+    pub(crate) fn correct(
+        &mut self,
+        record: &Record,
+        hash: u64,
+        memory: usize,
+        deadline: Option<i64>,
+    ) {
+        self.bytes = self.bytes + record.memory() - memory;
+        let new = record.deadline();
+        if new != deadline {
+            if let Some(old) = deadline {
+                self.expiry.remove(old, hash);
+            }
+            if let Some(new) = new {
+                self.expiry.insert(new, hash);
+            }
+        }
+    }
+}
+
+impl Database {
+    pub(crate) fn presence(&self, key: &Key<'_>, now_ms: i64) -> Presence {
+        match self.table.find(key) {
+            None => Presence::Absent,
+            Some(record) if record.is_expired(now_ms) => Presence::Expired,
+            Some(_) => Presence::Live,
+        }
+    }
+
+    fn memory(&self) -> usize {
+        self.books.bytes + self.table.memory() + self.books.expiry.memory()
+    }
+}
+
+/// What a store keeps beside its databases.
+#[derive(Default)]
+pub(crate) struct Aside {
+    pub(crate) watches: Watches,
+    pub(crate) stats: StoreStats,
+    /// Tables of flushed databases, freed in slices.
+    pub(crate) garbage: VecDeque<Database>,
+}
+
+impl Aside {
+    /// Notes a change of a key for whoever wants to know.
+    #[inline]
+    pub(crate) fn changed(
+        &mut self,
+        changes: &mut Changes,
+        db: usize,
+        key: &Key<'_>,
+        changed: Changed,
+    ) {
+        if changed == Changed::Expired {
+            self.stats.expired += 1;
+        }
+        changes.note(db, key, changed);
+        if !self.watches.is_empty() {
+            let exists = matches!(changed, Changed::Created | Changed::Modified);
+            self.watches.touch(db, key.bytes, exists);
+        }
+    }
+}
+
+/// One part of the data: its databases, the order of their expiry, watched keys, the account of
+/// memory, statistics.
+///
+/// It belongs to whoever holds it; commands see it through a [`Keyspace`](crate::Keyspace).
+pub struct Store {
+    pub(crate) id: u32,
+    pub(crate) databases: Vec<Database>,
+    pub(crate) aside: Aside,
+}
+
+impl Store {
+    /// An empty store with so many databases. `id` is what [`Key::store`] says of its keys.
+    pub fn new(id: u32, databases: usize) -> Self {
+        Store {
+            id,
+            databases: std::iter::repeat_with(Database::default).take(databases).collect(),
+            aside: Aside::default(),
+        }
+    }
+
+    /// The number by which keys name the store.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Number of databases.
+    pub fn databases(&self) -> usize {
+        self.databases.len()
+    }
+
+    /// Asks the processor to fetch the table line where a key of that hash would be.
+    #[inline]
+    pub fn prefetch(&self, db: usize, hash: u64) {
+        if let Some(database) = self.databases.get(db) {
+            database.table.prefetch(hash);
+        }
+    }
+
+    /// Asks the processor to fetch the records that a look-up of that hash would compare: the
+    /// second stage, when the table line has arrived.
+    #[inline]
+    pub fn prefetch_record(&self, db: usize, hash: u64) {
+        if let Some(database) = self.databases.get(db) {
+            database.table.prefetch_record(hash);
+        }
+    }
+
+    /// When the next key expires, in Unix milliseconds.
+    pub fn next_deadline(&self) -> Option<i64> {
+        self.databases.iter().filter_map(|database| database.books.expiry.first()).min()
+    }
+
+    /// Removes keys whose deadline is before `now_ms`, the earliest first, at most `budget` of
+    /// them. Whether there are more.
+    pub fn expire_slice(&mut self, now_ms: i64, budget: usize, changes: &mut Changes) -> bool {
+        for _ in 0..budget {
+            if !self.expire_next(now_ms, changes) {
+                return false;
+            }
+        }
+        self.next_deadline().is_some_and(|deadline| deadline < now_ms)
+    }
+
+    /// Removes the key with the earliest deadline if that is before `now_ms`.
+    fn expire_next(&mut self, now_ms: i64, changes: &mut Changes) -> bool {
+        let databases = self.databases.iter_mut().enumerate();
+        let earliest = databases
+            .filter_map(|(db, database)| Some((database.books.expiry.first()?, db, database)))
+            .min_by_key(|(deadline, db, _)| (*deadline, *db));
+        let Some((_, db, database)) = earliest else { return false };
+        let Some((deadline, hash)) = database.books.expiry.pop_before(now_ms) else { return false };
+        let Some(record) = database.table.remove_due(hash, deadline) else {
+            debug_assert!(false, "a deadline without a key");
+            return true;
+        };
+        database.books.bytes -= record.memory();
+        let key = Key { bytes: record.key(), hash, store: self.id };
+        self.aside.changed(changes, db, &key, Changed::Expired);
+        true
+    }
+
+    /// Frees up to `budget` records of what flushed databases left. Whether there is more.
+    pub fn free_slice(&mut self, budget: usize) -> bool {
+        let mut left = budget;
+        while let Some(database) = self.aside.garbage.front_mut() {
+            if left == 0 {
+                return true;
+            }
+            // Records are told apart no more: their memory leaves the account pro rata.
+            let held = database.table.len().max(1);
+            let freed = database.table.clear_slice(left);
+            database.books.bytes -=
+                (database.books.bytes as u128 * freed as u128 / held as u128) as usize;
+            left -= freed.min(left);
+            if database.table.len() == 0 {
+                self.aside.garbage.pop_front();
+            }
+        }
+        false
+    }
+
+    /// Whether [`free_slice`](Self::free_slice) has something to do.
+    #[inline]
+    pub fn has_garbage(&self) -> bool {
+        !self.aside.garbage.is_empty()
+    }
+
+    /// Bytes held from the allocator by this store.
+    pub fn memory(&self) -> usize {
+        let databases: usize = self.databases.iter().map(Database::memory).sum();
+        let garbage: usize = self.aside.garbage.iter().map(Database::memory).sum();
+        databases
+            + garbage
+            + self.aside.watches.memory()
+            + allocated(self.databases.capacity() * size_of::<Database>())
+    }
+
+    /// What has been counted.
+    pub fn stats(&self) -> &StoreStats {
+        &self.aside.stats
+    }
+
+    /// Counts from zero again.
+    pub fn reset_stats(&mut self) {
+        self.aside.stats = StoreStats::default();
+    }
+
+    /// Figures of one database.
+    pub fn figures(&self, db: usize, now_ms: i64) -> DatabaseFigures {
+        let Some(database) = self.databases.get(db) else { return DatabaseFigures::default() };
+        let volatile = database.books.expiry.len();
+        let mean = if volatile == 0 { now_ms } else { database.books.expiry.mean() };
+        DatabaseFigures {
+            keys: database.table.len(),
+            volatile,
+            avg_ttl_ms: mean.saturating_sub(now_ms).max(0),
+        }
+    }
+}
