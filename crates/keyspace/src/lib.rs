@@ -20,6 +20,7 @@ mod whole;
 
 pub use changes::{Change, Changed, Changes};
 pub use entry::Entry;
+pub use kevy_data::{Encoding, Kind, Record, StringRef, Text};
 pub use keyspace::{Context, Expiry, Keyspace, WrongType};
 pub use placement::{Key, Placement, hash_tag};
 pub use store::{DatabaseFigures, Store, StoreStats};
