@@ -4,11 +4,15 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a command-line tool prints its results")]
 
+pub mod chart;
 pub mod client;
+pub mod grid;
 pub mod keys;
 pub mod load;
 pub mod load_command;
+pub mod machine;
 pub mod process;
 pub mod scan;
+pub mod servers;
 pub mod template;
 pub mod workload;

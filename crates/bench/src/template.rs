@@ -77,12 +77,12 @@ impl Template {
     }
 
     /// Length of the encoded operation in bytes.
-    pub fn len(&self) -> usize {
+    pub fn encoded_len(&self) -> usize {
         self.bytes.len()
     }
 }
 
-fn split_words(text: &str) -> Result<Vec<String>> {
+pub(crate) fn split_words(text: &str) -> Result<Vec<String>> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut quote: Option<char> = None;
@@ -209,7 +209,7 @@ impl Sheet {
     }
 
     /// Operations of the sheet.
-    pub fn len(&self) -> usize {
+    pub fn operations(&self) -> usize {
         self.replies.len()
     }
 

@@ -60,7 +60,8 @@ impl Workload {
             return vec![Sheet::new(std::iter::repeat_n(only, pipeline), bound)];
         }
         let shares: usize = self.parts.iter().map(|(_, share)| *share as usize).sum();
-        let bytes: usize = self.parts.iter().map(|(t, share)| t.len() * *share as usize).sum();
+        let bytes: usize =
+            self.parts.iter().map(|(t, share)| t.encoded_len() * *share as usize).sum();
         let affordable = MIXED_BYTES / (bytes / shares).max(1);
         let sheets = MIXED_OPERATIONS.min(affordable).div_ceil(pipeline).max(1);
         let mut order = self.dealt(sheets * pipeline, shares);
@@ -149,14 +150,17 @@ mod tests {
     const SHAPE: Shape = Shape { value_size: 8, width: 4 };
 
     fn replies(sheets: &[Sheet]) -> Vec<u32> {
-        sheets.iter().flat_map(|sheet| (0..sheet.len()).map(|slot| sheet.replies(slot))).collect()
+        sheets
+            .iter()
+            .flat_map(|sheet| (0..sheet.operations()).map(|slot| sheet.replies(slot)))
+            .collect()
     }
 
     #[test]
     fn one_operation_needs_one_sheet() {
         let workload = Workload::mix("get", SHAPE).unwrap();
         let sheets = workload.sheets(16, 100, 1);
-        assert_eq!((sheets.len(), sheets[0].len()), (1, 16));
+        assert_eq!((sheets.len(), sheets[0].operations()), (1, 16));
     }
 
     /// `exec` is told from `get` by its six replies.

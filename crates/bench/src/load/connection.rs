@@ -20,7 +20,7 @@ impl Cursor {
     /// Goes on by `operations`, which may not lead beyond the end of the sheet.
     pub(super) fn advance(&mut self, operations: usize, sheets: &[Sheet]) {
         self.slot += operations;
-        if self.slot == sheets[self.sheet].len() {
+        if self.slot == sheets[self.sheet].operations() {
             *self = Self { sheet: (self.sheet + 1) % sheets.len(), slot: 0 };
         }
     }

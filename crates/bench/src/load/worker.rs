@@ -236,7 +236,7 @@ impl<'a> Worker<'a> {
             let started = connection.completed + connection.in_flight as u64;
             let count = ((connection.due - started) as usize)
                 .min(self.pipeline - connection.in_flight.min(self.pipeline))
-                .min(self.sheets[connection.sending.sheet].len() - connection.sending.slot);
+                .min(self.sheets[connection.sending.sheet].operations() - connection.sending.slot);
             if count == 0 {
                 return Ok(());
             }
@@ -291,7 +291,8 @@ fn prepare_thread(core: Option<usize>) -> Result<()> {
 
 fn equal_replies(sheets: &[Sheet]) -> Option<u32> {
     let first = sheets.first()?.replies(0);
-    let mut all = sheets.iter().flat_map(|sheet| (0..sheet.len()).map(|slot| sheet.replies(slot)));
+    let mut all =
+        sheets.iter().flat_map(|sheet| (0..sheet.operations()).map(|slot| sheet.replies(slot)));
     all.all(|replies| replies == first).then_some(first)
 }
 
