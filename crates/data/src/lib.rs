@@ -7,6 +7,7 @@
 mod blob;
 mod block;
 mod class;
+mod float;
 pub mod number;
 mod record;
 mod text;

@@ -1,5 +1,7 @@
 //! Numbers as Redis reads and writes them.
 
+pub use crate::float::{LongDouble, parse_f64};
+
 /// The longest text of an `i64`.
 const INT_TEXT_MAX: usize = 20;
 
