@@ -18,6 +18,14 @@ enum Stream {
 }
 
 impl Stream {
+    /// A second handle of the same connection.
+    fn twin(&self) -> Result<Stream> {
+        Ok(match self {
+            Stream::Tcp(stream) => Stream::Tcp(stream.try_clone()?),
+            Stream::Unix(stream) => Stream::Unix(stream.try_clone()?),
+        })
+    }
+
     fn reader(&mut self) -> &mut dyn Read {
         match self {
             Stream::Tcp(stream) => stream,
@@ -110,6 +118,24 @@ impl Client {
         }
         self.send_raw(&frames)?;
         commands.iter().map(|_| self.read()).collect()
+    }
+
+    /// Sends `bytes` from a thread of their own while `read` reads: a server may rightly stop
+    /// reading while its replies are not read.
+    pub fn send_while_reading(
+        &mut self,
+        bytes: Vec<u8>,
+        read: impl FnOnce(&mut Client) -> Result<()>,
+    ) -> Result<()> {
+        let mut twin = self.stream.twin()?;
+        std::thread::scope(|scope| {
+            let sender = scope.spawn(move || twin.writer().write_all(&bytes));
+            read(self)?;
+            match sender.join() {
+                Ok(sent) => sent.context("sending"),
+                Err(_) => bail!("the sending thread panicked"),
+            }
+        })
     }
 
     /// Says that nothing more will be sent.

@@ -95,8 +95,7 @@ const TEMPLATES: &[(u32, &str)] = &[
     (1, "UNWATCH"),
     // Server
     (2, "DBSIZE"),
-    (1, "FLUSHDB [ASYNC|SYNC]"),
-    (1, "=FLUSHALL [ASYNC|SYNC|junk]"),
+    (1, "=(FLUSHDB|FLUSHALL) [ASYNC|SYNC|junk]"),
     (2, "SWAPDB database database"),
     (1, "=(TIME|LASTSAVE|INFO|INFO KEYSPACE|INFO NOSUCH)"),
     (1, "=COMMAND [COUNT|LIST|INFO NOSUCH|junk]"),

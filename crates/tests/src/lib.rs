@@ -9,5 +9,6 @@ pub mod differences;
 pub mod differential;
 pub mod environment;
 pub mod grammar;
+pub mod history;
 pub mod server;
 pub mod value;

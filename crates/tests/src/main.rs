@@ -33,18 +33,27 @@ enum Suite {
         /// Seconds to look for a shorter way to a difference
         #[arg(long, default_value_t = 60)]
         shrink: u64,
+        /// Show how often each command ran and was refused
+        #[arg(long)]
+        coverage: bool,
     },
 }
 
 fn main() -> Result<()> {
     match Arguments::parse().suite {
-        Suite::Differential { ops, seed, shards, shrink } => {
-            differential(ops, seed, &shards, Duration::from_secs(shrink))
+        Suite::Differential { ops, seed, shards, shrink, coverage } => {
+            differential(ops, seed, &shards, Duration::from_secs(shrink), coverage)
         }
     }
 }
 
-fn differential(ops: usize, seed: u64, shards: &[u32], shrink: Duration) -> Result<()> {
+fn differential(
+    ops: usize,
+    seed: u64,
+    shards: &[u32],
+    shrink: Duration,
+    coverage: bool,
+) -> Result<()> {
     let program = Program::under_test()?;
     let mut differing = 0;
     for layout in Layout::all(shards) {
@@ -64,6 +73,9 @@ fn differential(ops: usize, seed: u64, shards: &[u32], shrink: Duration) -> Resu
                 steps.len(),
                 started.elapsed().as_secs()
             );
+            if coverage {
+                println!("{}", theirs.client()?.words("INFO commandstats")?.text());
+            }
             if let Some(found) = found {
                 differing += 1;
                 println!("{}", minimal(&mut pair, &steps, found, shrink)?);

@@ -215,6 +215,32 @@ impl Drop for Server {
     }
 }
 
+/// Runs `test` on a server with each of `shards` on each driver, and fails if it does not survive.
+pub fn on_each(
+    shards: &[u32],
+    arguments: &[&str],
+    test: fn(&mut Server) -> Result<()>,
+) -> Result<()> {
+    let program = Program::under_test()?;
+    for layout in Layout::all(shards) {
+        let mut server = Server::start(&program, layout, arguments)?;
+        test(&mut server)
+            .and_then(|()| server.ensure_alive())
+            .with_context(|| format!("{layout:?}"))?;
+    }
+    Ok(())
+}
+
+/// Waits until `condition` holds; fails if it does not within 15 s.
+pub fn eventually(what: &str, mut condition: impl FnMut() -> Result<bool>) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(15);
+    while !condition()? {
+        ensure!(Instant::now() < deadline, "not within 15 s: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
+}
+
 /// A port that was free a moment ago, outside the range from which the kernel gives ports to
 /// outgoing connections.
 pub fn free_port() -> Result<u16> {
