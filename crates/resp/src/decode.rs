@@ -184,12 +184,10 @@ pub fn skip(buf: &[u8]) -> Result<Option<usize>, DecodeError> {
         let Some(&kind) = buf.get(at) else { return Ok(None) };
         left -= 1;
         match kind {
-            b'+' | b'-' | b':' | b',' | b'#' | b'(' | b'_' => {
-                match memchr::memchr(b'\n', &buf[at..]) {
-                    Some(lf) => at += lf + 1,
-                    None => return Ok(None),
-                }
-            }
+            b'+' | b'-' | b':' | b',' | b'#' | b'(' | b'_' => match find_line_feed(&buf[at..]) {
+                Some(lf) => at += lf + 1,
+                None => return Ok(None),
+            },
             b'$' | b'=' | b'!' | b'*' | b'~' | b'>' | b'%' | b'|' => {
                 let Some((value, next)) = length(buf, at, kind)? else { return Ok(None) };
                 at = next;
@@ -205,6 +203,14 @@ pub fn skip(buf: &[u8]) -> Result<Option<usize>, DecodeError> {
         }
     }
     Ok((at <= buf.len()).then_some(at))
+}
+
+/// Most lines are shorter than what a vectorised search costs to begin.
+#[inline]
+fn find_line_feed(buf: &[u8]) -> Option<usize> {
+    const SHORT: usize = 12;
+    let near = buf.iter().take(SHORT).position(|&byte| byte == b'\n');
+    near.or_else(|| memchr::memchr(b'\n', buf))
 }
 
 /// Reads `<kind><length>`: the length, -1 for an absent value, and the offset behind the line.

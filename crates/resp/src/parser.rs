@@ -434,7 +434,7 @@ impl Parser {
     }
 }
 
-/// Reads the line `<kind><integer>` at `at` if the integer has one digit or two, as nearly all
+/// Reads the line `<kind><integer>` at `at` if the integer has one to nine digits, as nearly all
 /// have. `None` means anything else, also an incomplete line.
 #[inline(always)]
 pub(crate) fn short_line(buf: &[u8], at: usize, kind: u8) -> Option<Line> {
@@ -443,10 +443,33 @@ pub(crate) fn short_line(buf: &[u8], at: usize, kind: u8) -> Option<Line> {
         [first, digit @ b'0'..=b'9', b'\r', _] if first == kind => {
             Some(Line { value: Some(i64::from(digit - b'0')), next: at + 4 })
         }
-        [first, tens @ b'1'..=b'9', ones @ b'0'..=b'9', b'\r'] if first == kind => {
-            let value = i64::from(tens - b'0') * 10 + i64::from(ones - b'0');
-            (line.len() > 4).then_some(Line { value: Some(value), next: at + 5 })
+        [first, tens @ b'1'..=b'9', ones @ b'0'..=b'9', third] if first == kind => {
+            let value = u32::from(tens - b'0') * 10 + u32::from(ones - b'0');
+            if third == b'\r' && line.len() > 4 {
+                return Some(Line { value: Some(i64::from(value)), next: at + 5 });
+            }
+            longer_line(line, value, at)
         }
         _ => None,
+    }
+}
+
+/// Goes on behind the first two digits of `line`, whose value is `value`.
+#[inline]
+fn longer_line(line: &[u8], mut value: u32, at: usize) -> Option<Line> {
+    /// Offset behind the ninth digit: so many always fit.
+    const DIGITS_END: usize = 10;
+    let mut next = 3;
+    loop {
+        match *line.get(next)? {
+            digit @ b'0'..=b'9' if next < DIGITS_END => {
+                value = value * 10 + u32::from(digit - b'0');
+                next += 1;
+            }
+            b'\r' if next + 1 < line.len() => {
+                return Some(Line { value: Some(i64::from(value)), next: at + next + 2 });
+            }
+            _ => return None,
+        }
     }
 }

@@ -205,11 +205,16 @@ impl<'a, B: AsRef<[u8]> + Clone> Reply<'a, B> {
     pub fn bulk_double(&mut self, value: f64) {
         let out = self.out.bytes_mut();
         let start = out.len();
+        // The text is never longer than two digits can say; with one digit, the other goes.
+        out.extend_from_slice(b"$00\r\n");
+        let body = out.len();
         number::write_f64(out, value);
-        let len = out.len() - start;
-        let mut front = Vec::with_capacity(HEADER);
-        header(&mut front, b'$', len as i64);
-        out.splice(start..start, front);
+        let len = (out.len() - body) as u8;
+        out[start + 1] += len / 10;
+        out[start + 2] += len % 10;
+        if len < 10 {
+            out.remove(start + 1);
+        }
         out.extend_from_slice(b"\r\n");
     }
 
@@ -314,13 +319,10 @@ pub(crate) fn header(out: &mut Vec<u8>, kind: u8, value: i64) {
 }
 
 fn long_header(out: &mut Vec<u8>, kind: u8, value: i64) {
-    let mut digits = itoa::Buffer::new();
-    let digits = digits.format(value).as_bytes();
-    let mut line = [0; HEADER];
-    line[0] = kind;
-    line[1..=digits.len()].copy_from_slice(digits);
-    line[digits.len() + 1..digits.len() + 3].copy_from_slice(b"\r\n");
-    out.extend_from_slice(&line[..digits.len() + 3]);
+    out.reserve(HEADER);
+    out.push(kind);
+    number::write_i64(out, value);
+    out.extend_from_slice(b"\r\n");
 }
 
 /// Appends a bulk string.
@@ -452,6 +454,9 @@ mod tests {
         check("$2\r\n17\r\n", ",17\r\n", |reply| reply.double(17.0));
         check("$3\r\n0.1\r\n", ",0.1\r\n", |reply| reply.double_text("0.1"));
         check_both("$3\r\n1.5\r\n", |reply| reply.bulk_double(1.5));
+        check_both("$10\r\n0.12345678\r\n", |reply| reply.bulk_double(0.12345678));
+        let longest = "-1.7976931348623157e+308";
+        check_both(&format!("$24\r\n{longest}\r\n"), |reply| reply.bulk_double(f64::MIN));
         check(":1\r\n", "#t\r\n", |reply| reply.boolean(true));
         check(":0\r\n", "#f\r\n", |reply| reply.boolean(false));
         check("$3\r\n123\r\n", "(123\r\n", |reply| reply.big_number("123"));
