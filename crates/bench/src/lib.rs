@@ -6,13 +6,17 @@
 
 pub mod chart;
 pub mod client;
+pub mod compare;
 pub mod grid;
+pub mod idle;
 pub mod keys;
 pub mod load;
 pub mod load_command;
 pub mod machine;
+pub mod memory;
 pub mod process;
 pub mod scan;
 pub mod servers;
+pub mod stall;
 pub mod template;
 pub mod workload;

@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use clap::{Parser, Subcommand};
-use kevy_bench::load_command;
+use kevy_bench::{compare, idle, load_command, memory, stall};
 
 /// Measures servers that speak the Redis protocol.
 #[derive(Parser)]
@@ -17,10 +17,22 @@ struct Cli {
 enum Command {
     /// Send a load to a server and report throughput, latency and CPU time.
     Load(Box<load_command::LoadArgs>),
+    /// Measure the worst delay that another client sees while a server is busy.
+    Stall(stall::StallArgs),
+    /// Measure the memory that each stored item takes.
+    Memory(memory::MemoryArgs),
+    /// Measure what a server costs while nobody asks it anything.
+    Idle(idle::IdleArgs),
+    /// Run the same loads against several servers in turn and compare.
+    Compare(Box<compare::CompareArgs>),
 }
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Load(args) => load_command::main(&args),
+        Command::Stall(args) => stall::main(&args),
+        Command::Memory(args) => memory::main(&args),
+        Command::Idle(args) => idle::main(&args),
+        Command::Compare(args) => compare::main(&args),
     }
 }
