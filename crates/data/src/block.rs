@@ -534,12 +534,7 @@ impl Block {
     /// Asks the processor to fetch the block's first line.
     #[inline]
     pub(crate) fn prefetch(&self) {
-        #[cfg(all(target_arch = "x86_64", not(miri)))]
-        // SAFETY: prefetching has no effect on memory, whatever the address.
-        unsafe {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            _mm_prefetch::<_MM_HINT_T0>(self.start.as_ptr().cast_const().cast());
-        }
+        kevy_map::prefetch_read(self.header());
     }
 }
 

@@ -50,9 +50,9 @@ impl Placement {
     /// The key's hash and store. One hash suffices where there is no hash tag.
     #[inline]
     pub fn key(self, bytes: &[u8]) -> Key<'_> {
-        let hash = crate::table::hash(bytes);
+        let hash = kevy_map::hash(bytes);
         let tag = hash_tag(bytes);
-        let placing = if tag.len() == bytes.len() { hash } else { crate::table::hash(tag) };
+        let placing = if tag.len() == bytes.len() { hash } else { kevy_map::hash(tag) };
         Key { bytes, hash, store: placing as u32 & self.mask }
     }
 }
