@@ -54,6 +54,8 @@ enum Reason {
 }
 
 /// Checks a history; an error tells what is wrong with it.
+///
+/// The history must end with a read of each key that was appended to.
 pub fn check(history: &[Transaction]) -> Result<(), String> {
     let versions = Versions::of(history)?;
     let mut graph = Graph::new(history.len());
@@ -103,7 +105,32 @@ impl Versions {
                 }
             }
         }
-        Ok(Versions { order, writer })
+        let versions = Versions { order, writer };
+        versions.each_append_once(history)?;
+        Ok(versions)
+    }
+
+    /// Fails if an append is missing from the longest read of its key, or is in it twice.
+    fn each_append_once(&self, history: &[Transaction]) -> Result<(), String> {
+        let mut times: HashMap<(u32, u64), u32> = HashMap::new();
+        for (key, tokens) in &self.order {
+            tokens.iter().for_each(|token| *times.entry((*key, *token)).or_default() += 1);
+        }
+        if let Some(((key, token), count)) = times.iter().find(|(_, count)| **count > 1) {
+            return Err(format!("token {token} is {count} times in key {key}"));
+        }
+        for (index, transaction) in history.iter().enumerate() {
+            for operation in &transaction.operations {
+                if let Operation::Append { key, token } = operation
+                    && !times.contains_key(&(*key, *token))
+                {
+                    return Err(format!(
+                        "transaction {index} appended {token} to key {key}: it is lost"
+                    ));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn edges(&self, history: &[Transaction], graph: &mut Graph) -> Result<(), String> {
@@ -359,6 +386,10 @@ mod tests {
 
     #[test]
     fn a_lost_append_is_found() {
+        let lost = vec![at(0, 1, vec![append(1, 10)]), at(2, 3, vec![read(1, &[])])];
+        assert!(check(&lost).is_err());
+        let twice = vec![at(0, 1, vec![append(1, 10)]), at(2, 3, vec![read(1, &[10, 10])])];
+        assert!(check(&twice).is_err());
         let history = vec![
             at(0, 1, vec![append(1, 10)]),
             at(2, 3, vec![append(1, 11)]),

@@ -10,5 +10,7 @@ pub mod differential;
 pub mod environment;
 pub mod grammar;
 pub mod history;
+pub mod invariants;
 pub mod server;
 pub mod value;
+pub mod workload;

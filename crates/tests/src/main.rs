@@ -7,7 +7,9 @@ use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 use kevy_tests::differential::{Pair, minimal, steps};
 use kevy_tests::environment::Program;
+use kevy_tests::invariants::INVARIANTS;
 use kevy_tests::server::{Layout, Server};
+use kevy_tests::workload::appends;
 use std::time::{Duration, Instant};
 
 #[derive(Parser)]
@@ -37,12 +39,27 @@ enum Suite {
         #[arg(long)]
         coverage: bool,
     },
+    /// Concurrent clients; histories checked for strict serializability, invariants watched
+    Serializability {
+        /// Length of each run
+        #[arg(long, default_value_t = 30)]
+        seconds: u64,
+        /// Seed of what the clients do
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Numbers of shards to run with
+        #[arg(long, value_delimiter = ',', default_value = "2,4")]
+        shards: Vec<u32>,
+    },
 }
 
 fn main() -> Result<()> {
     match Arguments::parse().suite {
         Suite::Differential { ops, seed, shards, shrink, coverage } => {
             differential(ops, seed, &shards, Duration::from_secs(shrink), coverage)
+        }
+        Suite::Serializability { seconds, seed, shards } => {
+            serializability(Duration::from_secs(seconds), seed, &shards)
         }
     }
 }
@@ -84,6 +101,24 @@ fn differential(
     }
     if differing > 0 {
         bail!("{differing} runs found a difference");
+    }
+    Ok(())
+}
+
+fn serializability(duration: Duration, seed: u64, shards: &[u32]) -> Result<()> {
+    let program = Program::under_test()?;
+    for layout in Layout::all(shards) {
+        let server = Server::start(&program, layout, &[])?;
+        let head = format!("{} shards, {}", layout.shards, layout.backend.name());
+        let summary = appends(server.address(), duration, seed)?;
+        println!(
+            "{head}: {} histories with {} transactions are strictly serializable",
+            summary.rounds, summary.transactions
+        );
+        for invariant in INVARIANTS {
+            let turns = invariant.hold(server.address(), duration / 4, seed)?;
+            println!("{head}: {} ({turns} turns)", invariant.name);
+        }
     }
     Ok(())
 }
