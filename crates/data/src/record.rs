@@ -303,3 +303,176 @@ impl fmt::Debug for Record {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use proptest::test_runner::{Config, RngSeed};
+
+    fn text(record: &Record) -> Vec<u8> {
+        record.string().expect("a string").to_vec()
+    }
+
+    #[test]
+    fn small_items_fit_their_size_classes() {
+        let key = [b'k'; 14];
+        assert_eq!(Record::new(&key, Text::Bytes(b"12345678"), None).memory(), 32);
+        assert_eq!(Record::new(&key, Text::Bytes(b"abcdefgh"), None).memory(), 32);
+        assert_eq!(Record::new(&key, Text::Bytes(&[b'v'; 64]), None).memory(), 96);
+    }
+
+    #[test]
+    fn encodings_are_those_of_redis() {
+        let encoding = |value: &[u8]| Record::new(b"k", Text::Bytes(value), None).encoding();
+        assert_eq!(encoding(b"-12"), Encoding::Int);
+        assert_eq!(encoding(b"012"), Encoding::Embstr);
+        assert_eq!(encoding(b"9223372036854775808"), Encoding::Embstr);
+        assert_eq!(encoding(&[b'x'; 44]), Encoding::Embstr);
+        assert_eq!(encoding(&[b'x'; 45]), Encoding::Raw);
+        assert_eq!(encoding(&[b'x'; 5_000]), Encoding::Raw);
+        assert_eq!(Record::new(b"k", Text::Verbatim(b"3"), None).encoding(), Encoding::Embstr);
+
+        let mut record = Record::new(b"k", Text::Bytes(b"1"), None);
+        assert_eq!(record.append(b"2"), 2);
+        assert_eq!(
+            (record.encoding(), record.string()),
+            (Encoding::Raw, Some(StringRef::Bytes(b"12")))
+        );
+        assert_eq!(record.clone().encoding(), Encoding::Raw);
+        record.set_int(13);
+        assert_eq!(record.encoding(), Encoding::Int);
+        record.set_range(0, b"x");
+        assert_eq!(record.encoding(), Encoding::Raw);
+        record.store_bytes(b"short");
+        assert_eq!(record.encoding(), Encoding::Embstr);
+    }
+
+    #[test]
+    fn a_large_body_is_taken_over_and_shared_until_changed() {
+        let blob = Blob::new(&[7; 5_000]);
+        let body = blob.as_bytes().as_ptr();
+        let mut record = Record::new(b"k", Text::Blob(blob), Some(5));
+        let copy = record.clone();
+        for holder in [&record, &copy] {
+            let Some(StringRef::Blob(held)) = holder.string() else { panic!("not a blob") };
+            assert_eq!(held.as_bytes().as_ptr(), body);
+        }
+        record.set_range(0, b"new");
+        assert_eq!((&text(&record)[..4], &text(&copy)[..4]), (&b"new\x07"[..], &[7; 4][..]));
+        assert_eq!(copy.with_key(b"another").deadline(), Some(5));
+    }
+
+    #[test]
+    fn a_short_blob_is_copied_into_the_block() {
+        let record = Record::new(b"k", Text::Blob(Blob::new(b"short")), None);
+        assert_eq!(record.string(), Some(StringRef::Bytes(b"short")));
+        let record = Record::new(b"k", Text::Blob(Blob::new(b"123")), None);
+        assert_eq!(record.string(), Some(StringRef::Int(123)));
+    }
+
+    #[test]
+    fn overwriting_like_with_like_stays_in_the_block() {
+        let mut record = Record::new(b"key", Text::Bytes(b"some value"), Some(1));
+        let block = record.key().as_ptr();
+        record.set(Text::Bytes(b"other value"), Some(2));
+        record.set(Text::Int(5), Some(3));
+        record.set(Text::Bytes(b"x"), Some(4));
+        assert_eq!(record.key().as_ptr(), block);
+    }
+
+    #[derive(Debug, Clone)]
+    enum Change {
+        Set(Vec<u8>, Option<i64>),
+        SetBlob(Vec<u8>, Option<i64>),
+        SetInt(i64),
+        Append(Vec<u8>),
+        SetRange(usize, Vec<u8>),
+        Deadline(Option<i64>),
+        Key(Vec<u8>),
+        Clone,
+        Clock(u32),
+    }
+
+    fn bytes() -> impl Strategy<Value = Vec<u8>> {
+        let sized = |range| prop::collection::vec(any::<u8>(), range);
+        prop_oneof![sized(0..10), sized(0..80), sized(240..270), sized(1_000..1_050)]
+    }
+
+    fn change() -> impl Strategy<Value = Change> {
+        let deadline = || prop::option::of(any::<i64>());
+        prop_oneof![
+            (bytes(), deadline()).prop_map(|(value, at)| Change::Set(value, at)),
+            (bytes(), deadline()).prop_map(|(value, at)| Change::SetBlob(value, at)),
+            any::<i64>().prop_map(Change::SetInt),
+            bytes().prop_map(Change::Append),
+            (0_usize..1_200, bytes()).prop_map(|(at, value)| Change::SetRange(at, value)),
+            deadline().prop_map(Change::Deadline),
+            bytes().prop_map(Change::Key),
+            Just(Change::Clone),
+            any::<u32>().prop_map(Change::Clock),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(Config {
+            cases: if cfg!(miri) { 4 } else { 256 },
+            rng_seed: RngSeed::Fixed(3),
+            failure_persistence: None,
+            ..Config::default()
+        })]
+
+        #[test]
+        fn a_record_is_a_key_a_value_a_deadline_and_a_clock(
+            changes in prop::collection::vec(change(), 0..40)
+        ) {
+            let (mut key, mut value, mut deadline, mut clock) = (Vec::new(), Vec::new(), None, 0);
+            let mut record = Record::new(&key, Text::Bytes(&value), deadline);
+            for change in changes {
+                match change {
+                    Change::Set(to, at) => {
+                        record.set(Text::Bytes(&to), at);
+                        (value, deadline) = (to, at);
+                    }
+                    Change::SetBlob(to, at) => {
+                        record.set(Text::Blob(Blob::new(&to)), at);
+                        (value, deadline) = (to, at);
+                    }
+                    Change::SetInt(to) => {
+                        record.set_int(to);
+                        value = to.to_string().into_bytes();
+                    }
+                    Change::Append(more) => {
+                        value.extend(&more);
+                        prop_assert_eq!(record.append(&more), value.len());
+                    }
+                    Change::SetRange(at, to) => {
+                        value.resize(value.len().max(at + to.len()), 0);
+                        value[at..at + to.len()].copy_from_slice(&to);
+                        prop_assert_eq!(record.set_range(at, &to), value.len());
+                    }
+                    Change::Deadline(at) => {
+                        record.set_deadline(at);
+                        deadline = at;
+                    }
+                    Change::Key(to) => {
+                        record = record.with_key(&to);
+                        key = to;
+                    }
+                    Change::Clone => record = record.clone(),
+                    Change::Clock(to) => {
+                        record.set_clock(to);
+                        clock = to & 0xff_ffff;
+                    }
+                }
+                prop_assert_eq!(record.key(), &key[..]);
+                prop_assert_eq!(text(&record), &value[..]);
+                prop_assert_eq!((record.deadline(), record.clock()), (deadline, clock));
+                let held = key.len() + value.len();
+                // A block may be kept while it is up to twice too large, a body while it has grown
+                // to twice its size.
+                prop_assert!(record.memory() >= held.min(16) && record.memory() <= 2 * held + 4_096);
+            }
+        }
+    }
+}
