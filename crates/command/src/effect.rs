@@ -1,6 +1,6 @@
 //! What a command did, as one value that the commit step uses.
 
-use crate::CommandList;
+use crate::{Args, CommandList};
 use smallvec::SmallVec;
 
 /// What a handler reports. The runtime's commit step, one function for every caller, turns it
@@ -12,8 +12,9 @@ pub struct Effect {
     pub changes: u32,
     /// How the change is recorded.
     pub logged: Logged,
-    /// What subscribers to keyspace events are told.
-    pub events: SmallVec<[Event; 1]>,
+    /// What subscribers to keyspace events are told. `new` and `expired` are not among them: they
+    /// follow from what the keyspace noted.
+    pub events: SmallVec<[Event; 2]>,
 }
 
 /// How a change is recorded in the log, so that replaying it has the same outcome.
@@ -24,8 +25,42 @@ pub enum Logged {
     Nothing,
     /// By the very arguments of the call.
     AsGiven,
+    /// By `SET key value PXAT deadline`.
+    SetUntil {
+        /// Which argument is the value; the key is argument 1.
+        value: u32,
+        /// In Unix milliseconds.
+        deadline: i64,
+    },
+    /// By `PEXPIREAT key deadline` with the key of argument 1; in Unix milliseconds.
+    ExpireAt(i64),
+    /// By `PERSIST key` with the key of argument 1.
+    Persist,
+    /// By `DEL key` with the key of argument 1.
+    Delete,
     /// By other commands: where the call depends on the time, on chance or on what was there.
     Frames(Box<CommandList>),
+}
+
+impl Logged {
+    /// Appends the commands that say the change of a call with these `args`.
+    pub fn write(&self, args: &Args<'_>, frames: &mut CommandList) {
+        let arg = |at: usize| args.get(at).unwrap_or_default();
+        match self {
+            Self::Nothing => {}
+            Self::AsGiven => frames.push_args(args),
+            Self::SetUntil { value, deadline } => {
+                let deadline = deadline.to_string();
+                frames.push([b"SET", arg(1), arg(*value as usize), b"PXAT", deadline.as_bytes()]);
+            }
+            Self::ExpireAt(deadline) => {
+                frames.push([b"PEXPIREAT", arg(1), deadline.to_string().as_bytes()]);
+            }
+            Self::Persist => frames.push([b"PERSIST", arg(1)]),
+            Self::Delete => frames.push([b"DEL", arg(1)]),
+            Self::Frames(list) => frames.append(list),
+        }
+    }
 }
 
 /// The classes of keyspace events, by the letters of `notify-keyspace-events`.
@@ -59,6 +94,8 @@ pub enum EventKey {
     Argument(u32),
     /// A key of another database: its number and the argument's position.
     Elsewhere(u32, u32),
+    /// One event for each argument from this position on, every so many.
+    Every(u32, u32),
 }
 
 impl Effect {
@@ -73,6 +110,20 @@ impl Effect {
         Self { changes, logged, events: SmallVec::new() }
     }
 
+    /// One change, recorded by the arguments as given, with an event about argument 1.
+    #[inline]
+    pub fn one(class: EventClass, name: &'static str) -> Self {
+        Self::logged(Logged::AsGiven, class, name)
+    }
+
+    /// One change, recorded so, with an event about argument 1.
+    #[inline]
+    pub fn logged(logged: Logged, class: EventClass, name: &'static str) -> Self {
+        let mut events = SmallVec::new();
+        events.push(Event { class, name, key: EventKey::Argument(1) });
+        Self { changes: 1, logged, events }
+    }
+
     /// `changes` changes, recorded by other commands.
     pub fn frames(changes: u32, frames: CommandList) -> Self {
         Self { changes, logged: Logged::Frames(Box::new(frames)), events: SmallVec::new() }
@@ -81,6 +132,12 @@ impl Effect {
     /// Adds an event about the key at argument `key`.
     pub fn event(mut self, class: EventClass, name: &'static str, key: usize) -> Self {
         self.push_event(class, name, key);
+        self
+    }
+
+    /// Adds an event.
+    pub fn event_at(mut self, class: EventClass, name: &'static str, key: EventKey) -> Self {
+        self.events.push(Event { class, name, key });
         self
     }
 

@@ -75,12 +75,10 @@ pub enum Multi {
 pub struct Queue {
     /// The commands.
     pub list: CommandList,
-    /// Of each command: what it is and the database that was selected.
+    /// What each of them is.
     pub meta: Vec<Queued>,
     /// A command could not be queued, so `EXEC` will refuse.
     pub aborted: bool,
-    /// The database that is selected after the commands queued so far.
-    pub db: usize,
 }
 
 /// What the queue knows of a command beside its arguments.
@@ -88,8 +86,6 @@ pub struct Queue {
 pub struct Queued {
     /// The command.
     pub found: Found,
-    /// The database it works on.
-    pub db: usize,
 }
 
 /// A transaction taken out of its session by `EXEC`.
@@ -170,15 +166,62 @@ impl Session {
         matches!(self.multi, Multi::Queueing(_))
     }
 
+    /// Goes on in another database.
+    pub fn select(&mut self, db: usize) {
+        self.db = db;
+        self.client.db.store(u32::try_from(db).unwrap_or(u32::MAX), Ordering::Relaxed);
+    }
+
+    /// Goes on in another version of the protocol.
+    pub fn speak(&mut self, proto: Proto) {
+        self.proto = proto;
+        let version = if proto == Proto::Resp3 { 3 } else { 2 };
+        self.client.proto.store(version, Ordering::Relaxed);
+    }
+
+    /// Begins to queue commands.
+    pub fn begin(&mut self, queue: Queue) {
+        self.multi = Multi::Queueing(Box::new(queue));
+        self.client.queued.store(0, Ordering::Relaxed);
+    }
+
+    /// Ends the queueing; the commands queued, if there was any.
+    pub fn take_queue(&mut self) -> Option<Box<Queue>> {
+        let Multi::Queueing(queue) = std::mem::take(&mut self.multi) else { return None };
+        self.client.queued.store(-1, Ordering::Relaxed);
+        Some(queue)
+    }
+
+    /// Notes a watched key, once.
+    pub fn watch(&mut self, key: WatchedKey) {
+        if !self.watched.contains(&key) {
+            self.watched.push(key);
+            self.count_watched();
+        }
+    }
+
+    /// Hands over the watched keys to whoever releases them.
+    pub fn take_watched(&mut self) -> Vec<WatchedKey> {
+        let watched = std::mem::take(&mut self.watched);
+        self.count_watched();
+        watched
+    }
+
     /// Forgets the transaction and the watched keys, as `DISCARD` does.
     pub fn discard(&mut self) {
-        self.multi = Multi::Off;
+        self.take_queue();
         self.unwatch();
     }
 
     /// Forgets the watched keys; the runtime tells their stores.
     pub fn unwatch(&mut self) {
         self.unwatched.append(&mut self.watched);
+        self.count_watched();
+    }
+
+    fn count_watched(&self) {
+        let count = u32::try_from(self.watched.len()).unwrap_or(u32::MAX);
+        self.client.watching.store(count, Ordering::Relaxed);
     }
 }
 

@@ -28,7 +28,7 @@ pub struct Output<B> {
 }
 
 /// A position in an [`Output`], valid until the output is rewound to before it or cleared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Default, Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark {
     bytes: usize,
     splices: usize,

@@ -1,4 +1,29 @@
 //! One core of the server without I/O.
+//!
+//! A [`Shard`] has connections. It takes the bytes that its driver received, reads commands out
+//! of them, asks the gates, takes the stores that the commands need at their [`door::Doors`],
+//! runs the handlers and gives replies to send. Work for stores that are held elsewhere waits at
+//! their doors and comes home through the shard's [`inbox::Inbox`].
+//!
+//! Absent from here: sockets, clocks and files (the driver has them), and which commands exist
+//! (a shard knows rows).
 #![forbid(unsafe_code)]
 
+mod admit;
+mod conn;
+pub mod counters;
+pub mod door;
+mod gates;
+pub mod inbox;
+mod round;
+mod run;
 pub mod service;
+mod shard;
+pub mod sync;
+mod tick;
+mod work;
+mod world;
+
+pub use shard::Shard;
+pub use work::Batch;
+pub use world::{Commands, Hook, Mail, Moment, Paused, World, WorldOptions};

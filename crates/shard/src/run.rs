@@ -1,0 +1,286 @@
+//! Running commands over the stores that are held for them.
+
+use crate::counters::ShardCounters;
+use crate::door::{Boxes, StoreId};
+use crate::work::{Caller, Item, Job, Material};
+use crate::world::World;
+use kevy_command::session::{Transaction, WatchedKey};
+use kevy_command::{
+    After, Args, Call, CommandId, Effect, Error, Found, Output, Reply, Run, Session, Settings,
+    Table,
+};
+use kevy_keyspace::{Changes, Context, Keyspace, Store};
+use kevy_resp::Proto;
+use std::any::Any;
+
+/// What running needs beside the stores.
+pub(crate) struct Runner<'a> {
+    pub(crate) world: &'a World,
+    pub(crate) table: &'a Table,
+    pub(crate) host: &'a dyn Any,
+    pub(crate) settings: &'a Settings,
+    pub(crate) counters: &'a ShardCounters,
+    pub(crate) shard: usize,
+    pub(crate) now_ms: i64,
+    pub(crate) now_us: i64,
+    pub(crate) changes: &'a mut Changes,
+    pub(crate) meter: Meter,
+}
+
+/// Measures the time of commands. Consecutive calls of one command share a measurement, so that
+/// the clock is not read for each.
+#[derive(Debug, Default)]
+pub(crate) struct Meter {
+    running: Option<CommandId>,
+    since: u64,
+}
+
+/// How a command ended, for the counters.
+type Outcome = Result<Effect, Error>;
+
+impl Runner<'_> {
+    /// Runs one item over its stores; its reply goes to `out`.
+    #[inline]
+    pub(crate) fn run(
+        &mut self,
+        item: &mut Item,
+        material: &Material,
+        bytes: &[u8],
+        boxes: &mut Boxes<Store>,
+        session: Option<&mut Session>,
+        out: &mut Output,
+    ) {
+        let begin = out.mark();
+        let caller = item.caller;
+        match &item.job {
+            Job::Call(found) => {
+                let args = material.args(item, bytes, self.world.placement);
+                self.call(*found, args, caller, boxes, out);
+            }
+            Job::Transaction(found, transaction) => {
+                self.transaction(*found, transaction, caller, boxes, session, out);
+            }
+            Job::Unwatch => {
+                let client = caller.client;
+                self.keyspace(caller, boxes).unwatch(client);
+            }
+            Job::Said => {}
+        }
+        if caller.silent {
+            out.rewind(begin);
+        }
+    }
+
+    /// Calls the handler of a row that runs over stores.
+    #[inline]
+    fn call(
+        &mut self,
+        found: Found,
+        args: Args<'_>,
+        caller: Caller,
+        boxes: &mut Boxes<Store>,
+        out: &mut Output,
+    ) {
+        self.start(found.id);
+        let (Run::Keys(handler)
+        | Run::Session(_, handler)
+        | Run::AllStores(handler)
+        | Run::Walk(_, handler)) = found.row.run
+        else {
+            debug_assert!(false, "only rows over stores are queued for stores");
+            return;
+        };
+        let mut reply = Reply::new(out, caller.proto);
+        let begin = reply.mark();
+        let outcome = handler(&mut self.keyspace(caller, boxes), args, &mut reply);
+        if let Err(error) = &outcome {
+            reply.rewind(begin);
+            reply.error(error.text());
+        }
+        self.commit(found, outcome);
+    }
+
+    /// The one place where the effects of a command leave it, for every caller.
+    #[inline]
+    fn commit(&mut self, found: Found, outcome: Outcome) {
+        let counters = self.counters.command(found.id);
+        counters.calls.add(1);
+        match outcome {
+            // Watches were broken by the keyspace at each change; nobody else listens yet.
+            Ok(_effect) => {}
+            Err(error) => {
+                counters.failed.add(1);
+                self.counters.error(error.code());
+            }
+        }
+        self.counters.processed.add(1);
+        self.changes.clear();
+    }
+
+    #[inline]
+    fn keyspace<'k>(&'k mut self, caller: Caller, boxes: &'k mut Boxes<Store>) -> Keyspace<'k> {
+        let context = Context {
+            db: caller.db,
+            now_ms: self.now_ms,
+            client: caller.client,
+            no_touch: caller.no_touch,
+            placement: self.world.placement,
+            changes: self.changes,
+        };
+        match boxes.as_mut_slice() {
+            [(_, store)] => Keyspace::one(store, context),
+            stores => Keyspace::many(stores, context),
+        }
+    }
+
+    /// Runs a transaction: all its stores are held, so nobody sees it half done.
+    fn transaction(
+        &mut self,
+        found: Found,
+        transaction: &Transaction,
+        caller: Caller,
+        boxes: &mut Boxes<Store>,
+        mut session: Option<&mut Session>,
+        out: &mut Output,
+    ) {
+        self.start(found.id);
+        self.counters.command(found.id).calls.add(1);
+        self.counters.processed.add(1);
+        if !transaction.watched.is_empty() && self.release(caller, boxes) {
+            Reply::new(out, caller.proto).null_array();
+            return;
+        }
+        let queue = &transaction.queue;
+        Reply::new(out, caller.proto).array(queue.list.len());
+        let Caller { mut proto, mut db, .. } = caller;
+        for (at, queued) in queue.meta.iter().enumerate() {
+            let args = queue.list.args(at, self.world.placement);
+            let caller = Caller { db, proto, silent: false, ..caller };
+            match (queued.found.row.run, &mut session) {
+                (Run::Connection(handler) | Run::Server(handler), Some(session)) => {
+                    let begin = out.mark();
+                    let mut reply = Reply::new(out, proto);
+                    let answered = self.call_session(handler, queued.found, session, args, &mut reply);
+                    if answered.is_err() {
+                        debug_assert!(out.mark() != begin, "an error has its line");
+                    }
+                    (proto, db) = (session.proto, session.db);
+                }
+                _ => self.call(queued.found, args, caller, boxes, out),
+            }
+        }
+    }
+
+    /// Whether a watched key has changed; forgets the watches.
+    fn release(&mut self, caller: Caller, boxes: &mut Boxes<Store>) -> bool {
+        let mut keyspace = self.keyspace(caller, boxes);
+        let broken = keyspace.watch_broken(caller.client);
+        keyspace.unwatch(caller.client);
+        broken
+    }
+
+    /// Calls a handler that needs the session and no store.
+    pub(crate) fn call_session(
+        &mut self,
+        handler: kevy_command::row::ConnectionFn,
+        found: Found,
+        session: &mut Session,
+        args: Args<'_>,
+        reply: &mut Reply<'_>,
+    ) -> Result<After, ()> {
+        self.start(found.id);
+        let begin = reply.mark();
+        let mut call = Call {
+            session,
+            settings: self.settings,
+            table: self.table,
+            host: self.host,
+            shard: self.shard,
+            now_ms: self.now_ms,
+            now_us: self.now_us,
+        };
+        let outcome = handler(&mut call, args, reply);
+        if let Err(error) = &outcome {
+            reply.rewind(begin);
+            reply.error(error.text());
+        }
+        let after = outcome.as_ref().copied().map_err(|_| ());
+        self.commit(found, outcome.map(|_| Effect::none()));
+        after
+    }
+
+    /// Counts the time from now on for this command.
+    #[inline]
+    fn start(&mut self, id: CommandId) {
+        if self.meter.running != Some(id) {
+            self.switch(Some(id));
+        }
+    }
+
+    fn switch(&mut self, next: Option<CommandId>) {
+        let now = self.world.ticks();
+        if let Some(id) = self.meter.running {
+            let elapsed = now.saturating_sub(self.meter.since);
+            self.counters.command(id).ticks.add(elapsed);
+        }
+        self.meter = Meter { running: next, since: now };
+    }
+
+    /// Ends the measurement under way.
+    pub(crate) fn stop(&mut self) {
+        if self.meter.running.is_some() {
+            self.switch(None);
+        }
+    }
+}
+
+/// Publishes what others read of a store without taking its box: figures of `db`, or of all
+/// databases.
+pub(crate) fn publish(world: &World, id: StoreId, store: &Store, db: Option<usize>, now_ms: i64) {
+    let counters = world.store_counters(id);
+    let stats = store.stats();
+    counters.hits.set(stats.hits);
+    counters.misses.set(stats.misses);
+    counters.expired.set(stats.expired);
+    match db {
+        Some(db) => publish_db(counters, store, db, now_ms),
+        None => {
+            counters.memory.set(store.memory() as u64);
+            for db in 0..store.databases() {
+                publish_db(counters, store, db, now_ms);
+            }
+        }
+    }
+}
+
+fn publish_db(
+    counters: &crate::counters::StoreCounters,
+    store: &Store,
+    db: usize,
+    now_ms: i64,
+) {
+    let Some(published) = counters.dbs.get(db) else { return };
+    let figures = store.figures(db, now_ms);
+    published.keys.set(figures.keys as u64);
+    published.volatile.set(figures.volatile as u64);
+    published.average_ttl.set(u64::try_from(figures.avg_ttl_ms).unwrap_or(0));
+}
+
+/// The stores of keys that a client watched.
+pub(crate) fn stores_of<'a>(
+    world: &World,
+    keys: impl Iterator<Item = &'a WatchedKey>,
+) -> Vec<StoreId> {
+    let mut stores: Vec<StoreId> = keys.map(|w| world.placement.key(&w.key).store).collect();
+    stores.sort_unstable();
+    stores.dedup();
+    stores
+}
+
+/// Which protocol version a client speaks, as `CLIENT LIST` shows it.
+pub(crate) const fn version(proto: Proto) -> u32 {
+    match proto {
+        Proto::Resp2 => 2,
+        Proto::Resp3 => 3,
+    }
+}

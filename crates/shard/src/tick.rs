@@ -1,0 +1,107 @@
+//! What a shard does without being asked, in slices: expiry, freeing, idle clients.
+
+use crate::conn::Life;
+use crate::door::StoreId;
+use crate::service::Wait;
+use crate::shard::Shard;
+use crate::world::Commands;
+use smallvec::SmallVec;
+use std::sync::atomic::Ordering;
+
+/// Keys expired in one slice: some 50 µs of work.
+const EXPIRE_SLICE: usize = 128;
+/// Records freed in one slice.
+const FREE_SLICE: usize = 256;
+/// Connections looked at in one tick.
+const CONN_SLICE: usize = 512;
+
+/// When the background work was done last, and where it goes on.
+#[derive(Debug, Default)]
+pub(crate) struct Tick {
+    last_ns: u64,
+    next_conn: usize,
+    /// A slice left work over.
+    more: bool,
+}
+
+impl<C: Commands> Shard<C> {
+    fn period_ns(&self) -> u64 {
+        1_000_000_000 / u64::from(self.settings.hz.clamp(1, 500))
+    }
+
+    /// Does the background work that is due.
+    pub(crate) fn run_tick(&mut self) {
+        let due = self.now.mono_ns.saturating_sub(self.tick.last_ns) >= self.period_ns();
+        if !due && !self.tick.more {
+            return;
+        }
+        self.tick.more = self.care_for_stores();
+        if due {
+            self.tick.last_ns = self.now.mono_ns;
+            self.close_idle();
+        }
+    }
+
+    /// Expires and frees in the stores whose home this is, where their boxes lie at the door: a
+    /// store that is out is busy and comes again. Whether there is more to do.
+    fn care_for_stores(&mut self) -> bool {
+        let shards = self.world.shards();
+        let stores = self.world.stores();
+        let mut more = false;
+        for id in (self.index..stores).step_by(shards) {
+            more |= self.care_for(id as StoreId);
+        }
+        more
+    }
+
+    fn care_for(&mut self, id: StoreId) -> bool {
+        let Some(mut store) = self.world.doors.take(id) else { return false };
+        let now_ms = self.now.unix_ms();
+        let expire = self.settings.active_expire;
+        let (_, changes) = self.tick_parts();
+        let mut more = false;
+        if expire {
+            more |= store.expire_slice(now_ms, EXPIRE_SLICE, changes);
+            changes.clear();
+        }
+        more |= store.free_slice(FREE_SLICE);
+        let deadline = store.next_deadline().unwrap_or(i64::MAX);
+        self.world.store_counters(id).next_deadline.store(deadline, Ordering::Relaxed);
+        self.put_back_idle(SmallVec::from_iter([(id, store)]));
+        more
+    }
+
+    /// Closes clients that have been idle for too long.
+    fn close_idle(&mut self) {
+        let timeout_ms = self.settings.timeout.saturating_mul(1000) as i64;
+        if timeout_ms == 0 {
+            return;
+        }
+        let now_ms = self.now.unix_ms();
+        let slots = self.conns.slots();
+        for _ in 0..CONN_SLICE.min(slots) {
+            let slot = self.tick.next_conn % slots;
+            self.tick.next_conn = slot + 1;
+            let Some(conn) = self.conns.at_slot(slot) else { continue };
+            let idle = now_ms - conn.session.client.active_ms.load(Ordering::Relaxed);
+            if conn.life == Life::Open && idle > timeout_ms {
+                let id = conn.id;
+                self.close(id);
+            }
+        }
+    }
+
+    /// When the next tick is due.
+    pub(crate) fn next_tick(&self) -> Wait {
+        if self.tick.more {
+            return Wait::Now;
+        }
+        let mut next = self.tick.last_ns + self.period_ns();
+        if self.has_paused() {
+            let left_ms = self.world.paused_until_ms() - self.now.unix_ms();
+            let left_ns = u64::try_from(left_ms).unwrap_or(0).saturating_mul(1_000_000);
+            next = next.min(self.now.mono_ns.saturating_add(left_ns));
+        }
+        Wait::Until(next)
+    }
+}
