@@ -3,10 +3,18 @@
 //! | module | is |
 //! |---|---|
 //! | [`config`] | the directives of `redis.conf`: table, loader, GET, SET, REWRITE |
+//! | [`cli`] | the command line of redis-server |
+//! | [`logging`] | log lines as redis-server writes them |
+//! | [`process`] | daemon, process id file, signals, supervision, limits |
+//! | [`boot`] | all of these in the order in which a server starts and ends |
 
 #![forbid(unsafe_code)]
 
+pub mod boot;
+pub mod cli;
 pub mod config;
+pub mod logging;
+pub mod process;
 
 /// The configuration of property tests: the same cases in every run.
 #[cfg(test)]

@@ -154,6 +154,8 @@ fn unreachable_kind<T>(id: Id, value: &Value, fallback: T) -> T {
 }
 
 accessors! { bool:
+    /// `always-show-logo`.
+    always_show_logo: bool = "always-show-logo";
     /// `activerehashing`.
     activerehashing: bool = "activerehashing";
     /// `appendonly`.

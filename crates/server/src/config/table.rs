@@ -98,7 +98,7 @@ const ROWS: &[Directive] = &[
     yes_no("crash-log-enabled", true).no_effect(),
     yes_no("crash-memcheck-enabled", true).no_effect(),
     int("databases", 16, 1, INT_MAX).immutable(),
-    yes_no("always-show-logo", false).immutable().no_effect(),
+    yes_no("always-show-logo", false).immutable(),
     yes_no("set-proc-title", true).immutable().no_effect(),
     checked_text("proc-title-template", "{title} {listen-addr} {server-mode}", check::proc_title)
         .no_effect(),

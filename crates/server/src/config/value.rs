@@ -138,10 +138,8 @@ fn parse_bool(word: &[u8]) -> Result<bool, String> {
 }
 
 fn parse_choice(words: &[Vec<u8>], known: &'static [(&'static str, u8)]) -> Result<u8, String> {
-    let found = match words {
-        [word] => known.iter().find(|(name, _)| word.eq_ignore_ascii_case(name.as_bytes())),
-        _ => None,
-    };
+    let word = single(words)?;
+    let found = known.iter().find(|(name, _)| word.eq_ignore_ascii_case(name.as_bytes()));
     found.map(|&(_, value)| value).ok_or_else(|| not_one_of(known.iter().map(|&(name, _)| name)))
 }
 
