@@ -14,6 +14,7 @@ pub mod load;
 pub mod load_command;
 pub mod machine;
 pub mod memory;
+pub mod null;
 pub mod process;
 pub mod scan;
 pub mod servers;

@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use clap::{Parser, Subcommand};
-use kevy_bench::{compare, idle, load_command, memory, stall};
+use kevy_bench::{compare, idle, load_command, memory, null, stall};
 
 /// Measures servers that speak the Redis protocol.
 #[derive(Parser)]
@@ -17,6 +17,8 @@ struct Cli {
 enum Command {
     /// Send a load to a server and report throughput, latency and CPU time.
     Load(Box<load_command::LoadArgs>),
+    /// Answer with fixed replies, without a store: the limit for every server.
+    Null(null::NullArgs),
     /// Measure the worst delay that another client sees while a server is busy.
     Stall(stall::StallArgs),
     /// Measure the memory that each stored item takes.
@@ -30,6 +32,7 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Load(args) => load_command::main(&args),
+        Command::Null(args) => null::main(&args),
         Command::Stall(args) => stall::main(&args),
         Command::Memory(args) => memory::main(&args),
         Command::Idle(args) => idle::main(&args),
