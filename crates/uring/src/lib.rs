@@ -24,4 +24,4 @@ pub use completion::{Completion, Received, Token};
 pub use operations::{Descriptor, OpId};
 pub use payload::{Gather, MAX_SLICES};
 pub use probe::{Unsupported, probe};
-pub use ring::{QueueFull, Ring, RingOptions, SendMode};
+pub use ring::{QueueFull, Ring, RingOptions, SendMode, Sending};

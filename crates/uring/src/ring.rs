@@ -55,6 +55,15 @@ pub enum SendMode {
     Wait,
 }
 
+/// A send under way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sending {
+    /// Its name.
+    pub id: OpId,
+    /// Bytes offered to the kernel: all that the payload holds, or the first slices of many.
+    pub offered: usize,
+}
+
 /// A send in [`SendMode::Attempt`], of which the kernel reports only failures and short counts.
 struct Quiet {
     id: OpId,
@@ -222,8 +231,8 @@ impl<P: Gather> Ring<P> {
         self.start(entry, descriptor, token, Kind::Poll).map_err(|_| QueueFull)
     }
 
-    /// Sends what `payload` still holds, at most [`crate::MAX_SLICES`] slices of it. The ring owns the
-    /// payload until the completion gives it back.
+    /// Sends what `payload` still holds, at most [`crate::MAX_SLICES`] slices of it. The ring owns
+    /// the payload until the completion gives it back.
     ///
     /// # Errors
     /// The payload, when the queue is full.
@@ -233,7 +242,7 @@ impl<P: Gather> Ring<P> {
         token: Token,
         payload: Box<P>,
         mode: SendMode,
-    ) -> Result<OpId, Box<P>> {
+    ) -> Result<Sending, Box<P>> {
         let fd = types::Fd(socket.as_raw_fd());
         let flags = match mode {
             // WAITALL makes a short count a failure, which is reported in spite of SKIP_SUCCESS.
@@ -273,7 +282,7 @@ impl<P: Gather> Ring<P> {
                 if mode == SendMode::Attempt {
                     self.quiet.push_back(Quiet { id, position, offered });
                 }
-                Ok(id)
+                Ok(Sending { id, offered })
             }
             Err(operation) => match operation.kind {
                 Kind::Send { payload, message } => Err(self.reclaim(payload, message)),
