@@ -42,6 +42,8 @@ pub struct Context<'c> {
     pub client: u64,
     /// Whether reads leave the access clock alone (`CLIENT NO-TOUCH`).
     pub no_touch: bool,
+    /// Longest string that may come into being, in bytes (`proto-max-bulk-len`).
+    pub max_bulk: usize,
     /// How keys are spread over the stores.
     pub placement: Placement,
     /// Where changes are noted.
@@ -171,6 +173,11 @@ impl<'a> Keyspace<'a> {
     /// The client for which the command runs.
     pub fn client(&self) -> u64 {
         self.context.client
+    }
+
+    /// Longest string that may come into being, in bytes.
+    pub fn max_bulk(&self) -> usize {
+        self.context.max_bulk
     }
 
     /// Number of databases.

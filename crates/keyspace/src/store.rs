@@ -105,9 +105,20 @@ pub(crate) struct Aside {
     pub(crate) stats: StoreStats,
     /// Tables of flushed databases, freed in slices.
     pub(crate) garbage: VecDeque<Database>,
+    /// State of the generator behind random choices.
+    random: u64,
 }
 
 impl Aside {
+    /// The next number of a sequence that the process's hash seed decides (splitmix64). For
+    /// choices that need no secrecy.
+    pub(crate) fn random(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.random ^ self.random >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ mixed >> 31
+    }
+
     /// Notes a change of a key for whoever wants to know.
     #[inline]
     pub(crate) fn changed(
@@ -144,7 +155,7 @@ impl Store {
         Store {
             id,
             databases: std::iter::repeat_with(Database::default).take(databases).collect(),
-            aside: Aside::default(),
+            aside: Aside { random: kevy_map::hash(&id.to_le_bytes()), ..Aside::default() },
         }
     }
 

@@ -61,8 +61,17 @@ impl Keyspace<'_> {
     }
 
     /// Some key of the current database that has not expired, each about as likely; none if there
-    /// is none. `random` gives uniform numbers. Expired keys met on the way are removed.
-    pub fn random_key(&mut self, mut random: impl FnMut() -> u64) -> Option<Vec<u8>> {
+    /// is none. Expired keys met on the way are removed.
+    pub fn random_key(&mut self) -> Option<Vec<u8>> {
+        let mut random = self.stores_mut().next()?.aside.random();
+        self.random_key_from(|| {
+            random = random.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(0x1405_7B7E_F767_814F);
+            random.rotate_left(32)
+        })
+    }
+
+    /// As [`random_key`](Self::random_key), with the caller's source of uniform numbers.
+    pub fn random_key_from(&mut self, mut random: impl FnMut() -> u64) -> Option<Vec<u8>> {
         let (db, now_ms) = (self.db(), self.now_ms());
         for _ in 0..SAMPLES {
             let table = self.random_table(db, random())?;

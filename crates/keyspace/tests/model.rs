@@ -111,7 +111,12 @@ impl Fixture {
         let make = |id| (id, Box::new(Store::new(id, DATABASES)));
         let model = Model { now_ms: 1_000_000, ..Model::default() };
         let placement = Placement::new(stores);
-        Fixture { stores: (0..stores).map(make).collect(), placement, changes: Changes::new(), model }
+        Fixture {
+            stores: (0..stores).map(make).collect(),
+            placement,
+            changes: Changes::new(),
+            model,
+        }
     }
 
     fn keyspace(&mut self, db: usize) -> Keyspace<'_> {
@@ -120,6 +125,7 @@ impl Fixture {
             now_ms: self.model.now_ms,
             client: 1,
             no_touch: false,
+            max_bulk: 512 << 20,
             placement: self.placement,
             changes: &mut self.changes,
         };
@@ -194,7 +200,10 @@ impl Fixture {
                 let to = self.placement.key(&target);
                 let mut ks = self.keyspace(db);
                 let entry = ks.take(&key);
-                assert_eq!(entry.as_ref().map(|entry| entry.deadline()), live.as_ref().map(|v| v.1));
+                assert_eq!(
+                    entry.as_ref().map(|entry| entry.deadline()),
+                    live.as_ref().map(|v| v.1)
+                );
                 if let Some(entry) = entry {
                     ks.put(&to, entry);
                     self.model.databases[db].remove(&name);
@@ -233,7 +242,7 @@ impl Fixture {
             Call::Expire(budget) => self.expire(budget),
             Call::RandomKey(seed) => {
                 let mut state = seed;
-                let drawn = self.keyspace(db).random_key(|| {
+                let drawn = self.keyspace(db).random_key_from(|| {
                     state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                     state ^ state >> 31
                 });
@@ -305,9 +314,12 @@ impl Fixture {
             let ks = self.keyspace(db);
             assert_eq!((ks.len(db), ks.volatile_len(db)), (expected.len(), volatile.len()));
         }
-        let earliest = self.model.databases.iter().enumerate().flat_map(|(db, keys)| {
-            keys.keys().filter_map(move |key| Some((db, key)))
-        });
+        let earliest = self
+            .model
+            .databases
+            .iter()
+            .enumerate()
+            .flat_map(|(db, keys)| keys.keys().filter_map(move |key| Some((db, key))));
         let earliest = earliest.filter_map(|(db, key)| self.model.get(db, key)?.1).min();
         let next = self.stores.iter().filter_map(|(_, store)| store.next_deadline()).min();
         assert_eq!(next, earliest);
