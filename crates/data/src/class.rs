@@ -62,6 +62,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "nothing to see for Miri, and slow")]
     fn a_class_holds_its_size_and_wastes_at_most_a_quarter() {
         for size in (65..70_000).chain([1 << 29, (1 << 29) + 1, 1 << 40]) {
             let class = class_size(class_of(size));

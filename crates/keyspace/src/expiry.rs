@@ -153,14 +153,16 @@ fn split(leaf: &mut Vec<Due>, due: Due) -> Vec<Due> {
         right.push(due);
         return right;
     }
-    let position = leaf.partition_point(|other| *other < due);
-    leaf.insert(position, due);
     let middle = leaf[leaf.len() / 2];
     let mut at = leaf.partition_point(|other| *other < middle);
     if at == 0 {
         at = leaf.partition_point(|other| *other <= middle);
     }
     right.extend(leaf.drain(at..));
+    // An equal of the right half's first goes there, a smaller one to the left.
+    let half = if right.first().is_some_and(|first| *first <= due) { &mut right } else { leaf };
+    let position = half.partition_point(|other| *other < due);
+    half.insert(position, due);
     right
 }
 

@@ -35,8 +35,10 @@ pub(crate) struct Watches {
     bytes: usize,
 }
 
-/// What one watched key costs beside twice its bytes: entries in two trees and two lists.
+/// What a watched key costs beside twice its bytes: an entry in a tree and in two lists.
 const WATCH_COST: usize = 192;
+/// What a watching client costs: an entry in a tree and the least list.
+const CLIENT_COST: usize = 150;
 
 impl Watches {
     #[inline]
@@ -50,7 +52,10 @@ impl Watches {
     }
 
     pub(crate) fn watch(&mut self, client: u64, db: usize, key: &[u8], presence: Presence) {
-        let state = self.clients.entry(client).or_default();
+        let state = self.clients.entry(client).or_insert_with(|| {
+            self.bytes += CLIENT_COST;
+            Client::default()
+        });
         if state.broken || state.keys.iter().any(|(d, k)| *d == db && **k == *key) {
             return;
         }
@@ -62,6 +67,7 @@ impl Watches {
 
     pub(crate) fn unwatch(&mut self, client: u64) {
         if let Some(state) = self.clients.remove(&client) {
+            self.bytes -= CLIENT_COST;
             self.release(client, state.keys);
         }
     }

@@ -351,7 +351,7 @@ fn calls() -> impl Strategy<Value = Vec<(usize, usize, Call)>> {
 
 proptest! {
     #![proptest_config(Config {
-        cases: 96, rng_seed: RngSeed::Fixed(11), failure_persistence: None, ..Config::default()
+        cases: 40, rng_seed: RngSeed::Fixed(11), failure_persistence: None, ..Config::default()
     })]
 
     #[test]

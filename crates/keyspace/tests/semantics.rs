@@ -1,0 +1,353 @@
+//! Watches, expiry, flushing, access clocks and what is recorded.
+
+use kevy_keyspace::{
+    Changed, Changes, Context, DatabaseFigures, Expiry, Keyspace, Placement, Store, Text,
+};
+
+const NOW: i64 = 10_000_000;
+
+/// Four stores under a clock that tests move.
+struct Server {
+    stores: Vec<(u32, Box<Store>)>,
+    changes: Changes,
+    now_ms: i64,
+}
+
+impl Server {
+    fn new() -> Self {
+        let stores = (0..4).map(|id| (id, Box::new(Store::new(id, 16)))).collect();
+        Server { stores, changes: Changes::new(), now_ms: NOW }
+    }
+
+    fn db(&mut self, db: usize) -> Keyspace<'_> {
+        let placement = Placement::new(4);
+        let changes = &mut self.changes;
+        let context = Context {
+            db,
+            now_ms: self.now_ms,
+            client: 1,
+            no_touch: false,
+            max_bulk: 512 << 20,
+            placement,
+            changes,
+        };
+        Keyspace::many(&mut self.stores, context)
+    }
+
+    fn set(&mut self, key: &str, ttl: Option<i64>) {
+        let expiry = ttl.map_or(Expiry::Clear, |ttl| Expiry::At(self.now_ms + ttl));
+        let mut ks = self.db(0);
+        ks.set_string(&ks.key(key.as_bytes()), Text::Bytes(b"v"), expiry);
+    }
+
+    fn remove(&mut self, key: &str) {
+        let mut ks = self.db(0);
+        ks.remove(&ks.key(key.as_bytes()));
+    }
+
+    fn watch(&mut self, client: u64, key: &str) {
+        let mut ks = self.db(0);
+        ks.watch(client, &ks.key(key.as_bytes()));
+    }
+
+    fn broken(&mut self, client: u64) -> bool {
+        self.db(0).watch_broken(client)
+    }
+
+    fn expire_all(&mut self) {
+        for (_, store) in &mut self.stores {
+            while store.expire_slice(self.now_ms, 1, &mut self.changes) {}
+        }
+    }
+
+    fn changes(&mut self) -> Vec<(String, Changed)> {
+        let text = |key: &[u8]| String::from_utf8_lossy(key).into_owned();
+        let list = self.changes.iter().map(|change| (text(change.key), change.changed)).collect();
+        self.changes.clear();
+        list
+    }
+
+    fn sum(&self, figure: impl Fn(&Store) -> u64) -> u64 {
+        self.stores.iter().map(|(_, store)| figure(store)).sum()
+    }
+}
+
+#[test]
+fn any_change_of_a_watched_key_breaks_the_watch_of_its_database() {
+    type Act = fn(&mut Server);
+    let acts: [(&str, Act, bool); 9] = [
+        ("set", |s| s.set("k", None), true),
+        ("remove", |s| s.remove("k"), true),
+        ("read", |s| assert!(s.db(0).get(&Placement::new(4).key(b"k")).is_some()), false),
+        ("another key", |s| s.set("other", None), false),
+        (
+            "another database",
+            |s| {
+                s.db(3).set_string(&Placement::new(4).key(b"k"), Text::Int(1), Expiry::Clear);
+            },
+            false,
+        ),
+        (
+            "deadline",
+            |s| {
+                assert!(s.db(0).set_deadline(&Placement::new(4).key(b"k"), Some(i64::MAX)));
+            },
+            true,
+        ),
+        (
+            "append",
+            |s| {
+                let key = Placement::new(4).key(b"k");
+                s.db(0).update_string(&key).expect("a string").append(b"x");
+            },
+            true,
+        ),
+        (
+            "a guard that changes nothing",
+            |s| {
+                let key = Placement::new(4).key(b"k");
+                assert!(s.db(0).update_string(&key).expect("a string").value().is_some());
+            },
+            false,
+        ),
+        ("flush", |s| assert_eq!(s.db(0).flush(Some(0)), 1), true),
+    ];
+    for (name, act, breaks) in acts {
+        let mut server = Server::new();
+        server.set("k", None);
+        server.watch(7, "k");
+        server.watch(7, "k");
+        server.watch(8, "unrelated");
+        act(&mut server);
+        assert_eq!(server.broken(7), breaks, "{name}");
+        assert!(!server.broken(8), "{name}");
+        server.db(0).unwatch(7);
+        assert!(!server.broken(7), "{name}");
+    }
+}
+
+#[test]
+fn a_watch_of_an_absent_key_breaks_when_it_is_created() {
+    let mut server = Server::new();
+    server.watch(7, "k");
+    server.db(0).flush(None);
+    assert!(!server.broken(7));
+    server.set("k", None);
+    assert!(server.broken(7));
+}
+
+#[test]
+fn a_watched_key_that_expires_breaks_the_watch_removed_or_not() {
+    for remove in [false, true] {
+        let mut server = Server::new();
+        server.set("k", Some(10));
+        server.watch(7, "k");
+        server.now_ms += 10;
+        assert!(!server.broken(7));
+        server.now_ms += 1;
+        if remove {
+            server.expire_all();
+        }
+        assert!(server.broken(7));
+    }
+}
+
+#[test]
+fn a_key_that_had_expired_when_watched_may_be_removed() {
+    let mut server = Server::new();
+    server.set("k", Some(10));
+    server.now_ms += 11;
+    server.watch(7, "k");
+    assert!(!server.broken(7));
+    server.expire_all();
+    assert!(!server.broken(7));
+    server.set("k", None);
+    assert!(server.broken(7));
+}
+
+#[test]
+fn swapping_databases_breaks_watches_of_keys_in_either() {
+    for (in_first, in_second) in [(true, false), (false, true), (false, false)] {
+        let mut server = Server::new();
+        let key = Placement::new(4).key(b"k");
+        if in_first {
+            server.db(0).set_string(&key, Text::Int(1), Expiry::Clear);
+        }
+        if in_second {
+            server.db(1).set_string(&key, Text::Int(1), Expiry::Clear);
+        }
+        server.db(0).watch(7, &key);
+        server.db(1).watch(8, &key);
+        server.db(0).swap(0, 1);
+        assert_eq!(
+            (server.broken(7), server.broken(8)),
+            (in_first || in_second, in_first || in_second)
+        );
+        assert_eq!((server.db(0).exists(&key), server.db(1).exists(&key)), (in_second, in_first));
+    }
+}
+
+#[test]
+fn swapping_in_an_expired_key_is_no_change_for_who_saw_none() {
+    let mut server = Server::new();
+    let key = Placement::new(4).key(b"k");
+    let deadline = server.now_ms - 1;
+    server.db(1).set_string(&key, Text::Int(1), Expiry::At(deadline));
+    server.db(0).watch(7, &key);
+    server.db(0).swap(0, 1);
+    assert!(!server.broken(7));
+    assert!(!server.db(0).exists(&key));
+    assert!(!server.broken(7));
+}
+
+#[test]
+fn a_key_lives_until_its_deadline_has_passed() {
+    let mut server = Server::new();
+    server.set("k", Some(5));
+    let key = Placement::new(4).key(b"k");
+    server.now_ms += 5;
+    assert!(server.db(0).exists(&key));
+    server.now_ms += 1;
+    assert_eq!(server.db(0).len(0), 1);
+    assert!(!server.db(0).exists(&key));
+    assert_eq!(server.db(0).len(0), 0);
+    assert_eq!(server.changes(), [("k".to_owned(), Changed::Expired)]);
+    assert_eq!(server.sum(|store| store.stats().expired), 1);
+}
+
+#[test]
+fn nothing_expires_before_time_begins() {
+    let mut server = Server::new();
+    server.set("k", Some(5));
+    server.now_ms = i64::MIN;
+    assert!(server.db(0).exists(&Placement::new(4).key(b"k")));
+}
+
+#[test]
+fn overwriting_an_expired_key_is_a_deletion_and_a_creation() {
+    let mut server = Server::new();
+    server.set("k", Some(5));
+    server.now_ms += 6;
+    server.changes.record_all(true);
+    server.set("k", None);
+    server.set("k", None);
+    let k = |changed| ("k".to_owned(), changed);
+    assert_eq!(server.changes(), [k(Changed::Expired), k(Changed::Created), k(Changed::Modified)]);
+    // An expired value is not kept alive by keeping its deadline.
+    server.set("k", Some(5));
+    server.now_ms += 6;
+    let key = Placement::new(4).key(b"k");
+    server.db(0).set_string(&key, Text::Int(1), Expiry::Keep);
+    assert_eq!(server.db(0).deadline(&key), Some(None));
+}
+
+#[test]
+fn active_expiry_is_in_order_and_bounded() {
+    let mut server = Server::new();
+    for i in 0..100 {
+        server.set(&format!("k{i}"), Some((i * 37) % 100));
+    }
+    server.now_ms += 50;
+    let store = &mut server.stores[2].1;
+    let mut last = i64::MIN;
+    while let Some(next) = store.next_deadline().filter(|next| *next < server.now_ms) {
+        assert!(next >= last);
+        last = next;
+        store.expire_slice(server.now_ms, 1, &mut server.changes);
+        assert_eq!(server.changes.len(), 1);
+        server.changes.clear();
+    }
+    server.expire_all();
+    assert_eq!(server.db(0).len(0), 50);
+    assert_eq!(server.db(0).volatile_len(0), 50);
+}
+
+#[test]
+fn reads_count_and_touch_as_redis_does() {
+    let mut server = Server::new();
+    let key = Placement::new(4).key(b"k");
+    server.set("k", None);
+    let created = server.db(0).find(&key).expect("there").clock();
+    assert_eq!(i64::from(created), NOW / 1000);
+    server.now_ms += 5_000;
+    assert!(server.db(0).peek(&key).is_some());
+    assert_eq!(server.db(0).find(&key).expect("there").clock(), created);
+    assert!(server.db(0).get(&key).is_some());
+    assert_eq!(server.db(0).find(&key).expect("there").clock(), created + 5);
+    let missing = Placement::new(4).key(b"missing");
+    assert!(server.db(0).get(&missing).is_none());
+    assert!(server.db(0).find(&missing).is_none());
+    assert_eq!(server.sum(|store| store.stats().hits), 2);
+    assert_eq!(server.sum(|store| store.stats().misses), 1);
+}
+
+#[test]
+fn flushed_databases_are_freed_in_slices() {
+    let mut server = Server::new();
+    let empty = server.sum(|store| store.memory() as u64);
+    for i in 0..10_000 {
+        server.set(&format!("key:{i}"), (i % 2 == 0).then_some(1_000));
+    }
+    let full = server.sum(|store| store.memory() as u64);
+    assert_eq!(server.db(0).flush(Some(5)), 0);
+    assert_eq!(server.db(0).flush(None), 10_000);
+    assert_eq!(server.db(0).len(0), 0);
+    assert!(server.stores.iter().all(|(_, store)| store.has_garbage()));
+    assert!(server.sum(|store| store.memory() as u64) > full / 2);
+    let mut slices = 0;
+    for (_, store) in &mut server.stores {
+        while store.free_slice(100) {
+            slices += 1;
+        }
+        assert!(!store.has_garbage());
+    }
+    assert!(slices >= 96, "{slices}");
+    assert_eq!(server.sum(|store| store.memory() as u64), empty);
+}
+
+#[test]
+fn figures_tell_keys_and_mean_time_to_live() {
+    let mut server = Server::new();
+    server.stores.truncate(1);
+    let store = &mut server.stores[0].1;
+    let context = Context {
+        db: 2,
+        now_ms: NOW,
+        client: 1,
+        no_touch: false,
+        max_bulk: 512 << 20,
+        placement: Placement::new(1),
+        changes: &mut server.changes,
+    };
+    let mut ks = Keyspace::one(store, context);
+    for (name, ttl) in [("a", 100), ("b", 300)] {
+        ks.set_string(&ks.key(name.as_bytes()), Text::Int(1), Expiry::At(NOW + ttl));
+    }
+    ks.set_string(&ks.key(b"c"), Text::Int(1), Expiry::Clear);
+    let expected = DatabaseFigures { keys: 3, volatile: 2, avg_ttl_ms: 200 };
+    assert_eq!(store.figures(2, NOW), expected);
+    assert_eq!(store.figures(0, NOW), DatabaseFigures::default());
+}
+
+#[test]
+fn a_random_key_is_found_among_expired_ones() {
+    let mut server = Server::new();
+    for i in 0..2_000 {
+        server.set(&format!("expired:{i}"), Some(1));
+    }
+    server.set("live", None);
+    server.now_ms += 2;
+    let mut state = 1_u64;
+    let drawn = server.db(0).random_key_from(|| {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state
+    });
+    assert_eq!(drawn.as_deref(), Some(&b"live"[..]));
+}
+
+#[test]
+fn a_store_may_move_between_threads() {
+    fn assert_send<T: Send>() {}
+    assert_send::<Store>();
+}
