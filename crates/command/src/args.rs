@@ -179,6 +179,17 @@ impl<'a> Args<'a> {
         number::parse_i64(self.bytes()?).ok_or(Error::NOT_INTEGER)
     }
 
+    /// The next argument as a 32-bit integer, which database numbers are.
+    ///
+    /// # Errors
+    /// As [`Args::int`], and `value is out of range, value must between …`.
+    pub fn small_int(&mut self) -> Result<i32, Error> {
+        i32::try_from(self.int()?).map_err(|_| {
+            let (min, max) = (i32::MIN, i32::MAX);
+            Error::owned(format!("ERR value is out of range, value must between {min} and {max}"))
+        })
+    }
+
     /// Reads the next argument if it is `word`, in any case.
     #[inline]
     pub fn option(&mut self, word: &str) -> bool {
@@ -205,6 +216,13 @@ impl<'a> Args<'a> {
     #[must_use]
     pub fn placement(&self) -> Placement {
         self.placement
+    }
+
+    /// The call that the arguments from `at` on are: the one that a command is given to look at.
+    #[must_use]
+    pub fn inner(&self, at: usize) -> Self {
+        let spans = self.spans.get(at..).unwrap_or_default();
+        Self { spans, keys: &[], at: 1, ..*self }
     }
 
     /// The same call with `keys` placed.

@@ -129,6 +129,12 @@ impl Effect {
         Self { changes, logged: Logged::Frames(Box::new(frames)), events: SmallVec::new() }
     }
 
+    /// The same, recorded by the arguments as given if there are changes.
+    pub fn recorded_as_given(mut self) -> Self {
+        self.logged = if self.changes == 0 { Logged::Nothing } else { Logged::AsGiven };
+        self
+    }
+
     /// Adds an event about the key at argument `key`.
     pub fn event(mut self, class: EventClass, name: &'static str, key: usize) -> Self {
         self.push_event(class, name, key);

@@ -7,19 +7,34 @@
 #![forbid(unsafe_code)]
 
 pub mod args;
+pub mod call;
+pub mod commands;
+pub mod connection;
+mod deadline;
+pub mod docs;
 pub mod effect;
 pub mod error;
+pub mod families;
+pub mod generic;
+pub mod glob;
+mod lcs;
 pub mod list;
 pub mod row;
+pub mod server;
 pub mod session;
+pub mod string;
+pub mod syntax;
 pub mod table;
+pub mod transactions;
 
 pub use args::{Args, PlacedKey};
+pub use call::{Outcome, call, call_session};
 pub use effect::{Effect, Event, EventClass, EventKey, Logged};
 pub use error::Error;
+pub use families::FAMILIES;
 pub use list::CommandList;
 pub use row::{After, Call, Categories, Doc, Flags, Group, KeyFlags, KeySpec, Row, Run};
-pub use session::{Client, Multi, Session, Settings};
+pub use session::{Client, ClientFlags, Multi, Names, ReplyMode, Session, Settings};
 pub use table::{CommandId, Found, Table};
 
 /// Where replies are gathered; large values are referred to, not copied.
@@ -27,3 +42,16 @@ pub type Output = kevy_resp::Output<kevy_data::Blob>;
 
 /// Writes one reply.
 pub type Reply<'a> = kevy_resp::Reply<'a, kevy_data::Blob>;
+
+#[cfg(test)]
+mod test {
+    /// A reproducible run of so many cases.
+    pub(crate) fn config(cases: u32) -> proptest::test_runner::Config {
+        proptest::test_runner::Config {
+            cases,
+            rng_seed: proptest::test_runner::RngSeed::Fixed(0x6b65_7679),
+            failure_persistence: None,
+            ..proptest::test_runner::Config::default()
+        }
+    }
+}

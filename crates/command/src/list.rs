@@ -78,6 +78,21 @@ impl CommandList {
         self.finish(first, blob);
     }
 
+    /// Appends copies of all commands of `other`.
+    pub fn append(&mut self, other: &Self) {
+        let (bytes, spans, blobs) =
+            (index(self.bytes.len()), index(self.spans.len()), index(self.blobs.len()));
+        self.bytes.extend_from_slice(&other.bytes);
+        let moved = |span: &Span| Span { start: span.start + bytes, ..*span };
+        self.spans.extend(other.spans.iter().map(moved));
+        self.blobs.extend_from_slice(&other.blobs);
+        self.items.extend(other.items.iter().map(|item| Item {
+            first: item.first + spans,
+            blob: item.blob.map(|blob| blob + blobs),
+            ..*item
+        }));
+    }
+
     /// The arguments of the command at `at`, without placed keys.
     ///
     /// # Panics

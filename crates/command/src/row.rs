@@ -409,8 +409,22 @@ pub enum Run {
     Transaction(TransactionFn),
     /// On the server's state, when all earlier commands of the connection are done.
     Server(ConnectionFn),
-    /// A name in front of other names.
+    /// A name in front of other names. A child without a name is what the name alone calls.
     Container(&'static [&'static Row]),
+}
+
+impl Run {
+    /// The handler, if the command runs over a keyspace.
+    #[inline]
+    #[must_use]
+    pub const fn keys_fn(self) -> Option<KeysFn> {
+        match self {
+            Self::Keys(run) | Self::Session(_, run) | Self::AllStores(run) | Self::Walk(_, run) => {
+                Some(run)
+            }
+            _ => None,
+        }
+    }
 }
 
 /// What a command without keys is given.

@@ -52,7 +52,10 @@ impl Table {
             let Run::Container(children) = row.run else { continue };
             let mut names = Names::default();
             for child in children {
-                let full_name = format!("{}|{}", row.name, child.name);
+                let full_name = match child.name {
+                    "" => row.name.to_owned(),
+                    name => format!("{}|{name}", row.name),
+                };
                 let child_id = table.add(child, Some(id), full_name.clone());
                 table.entries[id.0 as usize].children.push(child_id);
                 if !names.add(child.name, child_id) {
@@ -64,7 +67,12 @@ impl Table {
         Ok(table)
     }
 
-    fn add(&mut self, row: &'static Row, parent: Option<CommandId>, full_name: String) -> CommandId {
+    fn add(
+        &mut self,
+        row: &'static Row,
+        parent: Option<CommandId>,
+        full_name: String,
+    ) -> CommandId {
         let id = CommandId(u16::try_from(self.entries.len()).unwrap_or(u16::MAX));
         self.entries.push(Entry { row, full_name, parent, children: Vec::new() });
         id
@@ -121,14 +129,20 @@ impl Table {
     }
 
     fn find_child(&self, container: Found, args: &Args<'_>) -> Result<Found, Error> {
-        let Some(name) = args.get(1) else { return Err(Error::arity(container.row.name)) };
-        self.child(container.id, name).map(|id| self.found(id)).ok_or_else(|| {
-            Error::owned(format!(
-                "ERR unknown subcommand '{}'. Try {} HELP.",
-                String::from_utf8_lossy(&name[..name.len().min(128)]),
-                container.row.name.to_ascii_uppercase()
-            ))
-        })
+        let Some(name) = args.get(1) else {
+            let nameless = self.child(container.id, b"").map(|id| self.found(id));
+            return nameless.ok_or_else(|| Error::arity(container.row.name));
+        };
+        self.child(container.id, name)
+            .filter(|_| !name.is_empty())
+            .map(|id| self.found(id))
+            .ok_or_else(|| {
+                Error::owned(format!(
+                    "ERR unknown subcommand '{}'. Try {} HELP.",
+                    String::from_utf8_lossy(&name[..name.len().min(128)]),
+                    container.row.name.to_ascii_uppercase()
+                ))
+            })
     }
 
     fn child(&self, container: CommandId, name: &[u8]) -> Option<CommandId> {

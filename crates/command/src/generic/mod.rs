@@ -1,0 +1,35 @@
+//! Keys of any type.
+
+mod expire;
+mod keys;
+mod moving;
+mod object;
+mod scan;
+
+use crate::Row;
+
+/// Commands for keys of any type.
+pub const GENERIC: &[&Row] = &[
+    &keys::DEL,
+    &keys::UNLINK,
+    &keys::EXISTS,
+    &keys::TOUCH,
+    &keys::TYPE,
+    &expire::EXPIRE,
+    &expire::PEXPIRE,
+    &expire::EXPIREAT,
+    &expire::PEXPIREAT,
+    &expire::TTL,
+    &expire::PTTL,
+    &expire::EXPIRETIME,
+    &expire::PEXPIRETIME,
+    &expire::PERSIST,
+    &moving::RENAME,
+    &moving::RENAMENX,
+    &moving::COPY,
+    &moving::MOVE,
+    &scan::KEYS,
+    &scan::SCAN,
+    &scan::RANDOMKEY,
+    &object::OBJECT,
+];
