@@ -278,6 +278,8 @@ impl<S: Service> EpollDriver<S> {
         let mut left = SEND_BYTES;
         loop {
             conn.load(id, &mut self.core.service, &mut self.core.pool);
+            // What did not leave at once is reported as soon as it has left.
+            self.core.urgent |= matches!(conn.lane, Lane::Blocked(_));
             let Some(pending) = take_sendable(conn) else { break };
             if left == 0 {
                 conn.lane = Lane::Ready(pending);

@@ -1,4 +1,10 @@
 //! A service to test drivers with, and what starts and watches it.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "each test file uses a part; a failed unwrap fails the test"
+)]
 
 use kevy_resp::Output;
 use kevy_rt::{
@@ -310,12 +316,10 @@ macro_rules! both_backends {
     };
 }
 
-#[allow(dead_code, reason = "not every test file needs it")]
 pub(crate) fn start_error(result: Result<Handle, StartError>) -> String {
     result.err().map(|error| error.to_string()).unwrap_or_default()
 }
 
-#[allow(dead_code, reason = "not every test file needs it")]
 pub(crate) fn read_to_end(stream: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes)?;
