@@ -212,6 +212,7 @@ impl<'a> Keyspace<'a> {
         let Context { db, now_ms, .. } = self.context;
         let Store { databases, aside, .. } = self.held.store(key.store);
         let Database { table, books } = &mut databases[db];
+        aside.touch(db);
         (table, Site { db, now_ms, books, aside, changes: self.context.changes })
     }
 

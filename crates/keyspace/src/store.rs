@@ -105,11 +105,24 @@ pub(crate) struct Aside {
     pub(crate) stats: StoreStats,
     /// Tables of flushed databases, freed in slices.
     pub(crate) garbage: VecDeque<Database>,
+    /// Databases whose figures may have changed; the last bit stands for all from 63 on.
+    touched: u64,
     /// State of the generator behind random choices.
     random: u64,
 }
 
 impl Aside {
+    /// Notes that the figures of a database may change.
+    #[inline]
+    pub(crate) fn touch(&mut self, db: usize) {
+        self.touched |= 1 << db.min(63);
+    }
+
+    /// Notes that the figures of all databases may have changed.
+    pub(crate) fn touch_all(&mut self) {
+        self.touched = u64::MAX;
+    }
+
     /// The next number of a sequence that the process's hash seed decides (splitmix64). For
     /// choices that need no secrecy.
     pub(crate) fn random(&mut self) -> u64 {
@@ -210,6 +223,7 @@ impl Store {
             .min_by_key(|(deadline, db, _)| (*deadline, *db));
         let Some((_, db, database)) = earliest else { return false };
         let Some((deadline, hash)) = database.books.expiry.pop_before(now_ms) else { return false };
+        self.aside.touch(db);
         let Some(record) = database.table.remove_due(hash, deadline) else {
             debug_assert!(false, "a deadline without a key");
             return true;
@@ -264,6 +278,19 @@ impl Store {
     /// Counts from zero again.
     pub fn reset_stats(&mut self) {
         self.aside.stats = StoreStats::default();
+    }
+
+    /// The databases whose [`figures`](Self::figures) may have changed since the last call.
+    pub fn take_touched(&mut self) -> impl Iterator<Item = usize> + use<> {
+        let touched = std::mem::take(&mut self.aside.touched);
+        let high = if touched >> 63 == 1 { 63..self.databases() } else { 0..0 };
+        let mut low = touched & !(1 << 63);
+        let next = move || {
+            let db = low.trailing_zeros() as usize;
+            low &= low.checked_sub(1)?;
+            Some(db)
+        };
+        std::iter::from_fn(next).chain(high)
     }
 
     /// Figures of one database.

@@ -107,6 +107,7 @@ impl Keyspace<'_> {
         let now_ms = self.now_ms();
         let mut removed = 0;
         for store in self.stores_mut() {
+            store.aside.touch_all();
             for db in databases.clone() {
                 let Some(database) = store.databases.get_mut(db) else { continue };
                 let presence = |key: &[u8]| database.presence(&placement.key(key), now_ms);
@@ -138,6 +139,7 @@ impl Keyspace<'_> {
                 });
             }
             store.databases.swap(a, b);
+            store.aside.touch_all();
         }
     }
 

@@ -162,7 +162,7 @@ fn admit_body(
         return Next::Wait(Why::Paused);
     }
     let first = round.material.spans.len();
-    let (own, spans) = body.finish();
+    let (own, spans) = (*body).finish();
     round.material.spans.extend_from_slice(&spans);
     let words = Words { bytes: &[], first, own: Some(Box::new(own)) };
     admit_one(runner, conn, round, words, paused)
@@ -397,7 +397,7 @@ fn place(found: Found, args: &Args<'_>, keys: &mut Vec<PlacedKey>) {
 /// Plans a transaction over the stores of all its commands and of the keys watched.
 fn push_transaction(
     round: &mut Round,
-    conn: &mut Conn,
+    conn: &Conn,
     runner: &Runner<'_>,
     found: Found,
     transaction: Transaction,

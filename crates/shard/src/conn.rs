@@ -73,6 +73,9 @@ pub(crate) struct Input {
 /// Below this, executed bytes at the front of the input are not worth moving the rest.
 const COMPACT_FROM: usize = 16 << 10;
 
+/// Room that an empty input keeps, in bytes: idle connections are many.
+const KEEP: usize = 512;
+
 impl Input {
     /// Bytes received and not executed.
     pub(crate) fn len(&self) -> usize {
@@ -95,7 +98,7 @@ impl Input {
         if self.at == self.bytes.len() {
             self.bytes.clear();
             self.at = 0;
-            if self.bytes.capacity() > COMPACT_FROM {
+            if self.bytes.capacity() > KEEP {
                 self.bytes = Vec::new();
             }
         } else if self.at >= COMPACT_FROM && self.at * 2 >= self.bytes.len() {
@@ -133,7 +136,7 @@ impl Body {
     }
 
     /// The bytes of the command, and where its arguments lie; the value's place is empty.
-    pub(crate) fn finish(mut self: Box<Self>) -> (OwnBytes, Vec<Span>) {
+    pub(crate) fn finish(mut self) -> (OwnBytes, Vec<Span>) {
         self.spans.push(Span::default());
         (OwnBytes { bytes: self.head, blob: Some(self.value.freeze()) }, self.spans)
     }
@@ -146,7 +149,7 @@ pub(crate) struct Pending {
     pub(crate) slots: Vec<Slot>,
     /// The replies that are there, in the order of their arrival.
     pub(crate) out: Output,
-    /// Components that have not come back.
+    /// Batches that have not come back.
     pub(crate) missing: usize,
     /// Why the chunk ended: what is to be done when it is complete.
     pub(crate) why: Why,
@@ -162,7 +165,8 @@ pub(crate) enum Slot {
 }
 
 impl Pending {
-    /// Files the replies of `component`, given by the marks at their ends in `from`.
+    /// Files replies of `component`, the next of those that are missing, given by their marks in
+    /// `from`.
     pub(crate) fn file(
         &mut self,
         component: u32,

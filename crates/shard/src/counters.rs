@@ -4,7 +4,7 @@
 use crossbeam_utils::CachePadded;
 use kevy_command::CommandId;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// A number with one writer.
@@ -173,8 +173,6 @@ pub struct StoreCounters {
     pub misses: Counter,
     /// Keys that expired.
     pub expired: Counter,
-    /// When the next key expires, in ms since the Unix epoch; `i64::MAX`: none.
-    pub next_deadline: AtomicI64,
 }
 
 impl StoreCounters {
@@ -185,7 +183,6 @@ impl StoreCounters {
             hits: Counter::default(),
             misses: Counter::default(),
             expired: Counter::default(),
-            next_deadline: AtomicI64::new(i64::MAX),
         })
     }
 }

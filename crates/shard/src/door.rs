@@ -34,8 +34,11 @@ pub struct Ready<S, B> {
 
 /// All doors of a server. `S` is a store, `B` a batch of work for stores.
 pub struct Doors<S, B, P: Primitives = Std> {
-    doors: Box<[CachePadded<P::Mutex<Door<S, B, P>>>]>,
+    doors: Box<[Padded<S, B, P>]>,
 }
+
+/// Each door has its cache lines to itself.
+type Padded<S, B, P> = CachePadded<<P as Primitives>::Mutex<Door<S, B, P>>>;
 
 struct Door<S, B, P: Primitives> {
     store: Option<Box<S>>,
@@ -95,9 +98,7 @@ impl<S, B, P: Primitives> Doors<S, B, P> {
         let mut guards: SmallVec<[_; 4]> = SmallVec::new();
         for &id in ids {
             let guard = self.door(id).lock();
-            if guard.store.is_none() {
-                return None;
-            }
+            guard.store.as_ref()?;
             guards.push(guard);
         }
         let take = |(guard, &id): (&mut _, &StoreId)| {

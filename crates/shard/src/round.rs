@@ -36,11 +36,12 @@ pub(crate) struct Chunk {
     pub(crate) source: Source,
     pub(crate) first: usize,
     pub(crate) end: usize,
-    pub(crate) components: u32,
-    /// Components that wait at doors.
+    /// Batches with commands of it that wait at doors.
     pub(crate) missing: u32,
-    /// With a single component the replies go straight to the connection's output; this is the
-    /// first item whose reply is not there.
+    /// Whether replies are written straight to the connection's output: while its commands form
+    /// one component and none of them waits at a door.
+    pub(crate) direct: bool,
+    /// The first item whose reply is not in the output.
     pub(crate) emitted: usize,
     /// Up to where the bytes have become commands.
     pub(crate) consumed: usize,
@@ -63,11 +64,6 @@ pub(crate) enum Why {
 }
 
 impl Chunk {
-    /// Whether replies are written straight to the connection's output.
-    pub(crate) fn direct(&self) -> bool {
-        self.components <= 1
-    }
-
     /// The bytes of the commands.
     pub(crate) fn bytes<'a>(&'a self, events: &[crate::service::Event<'a>]) -> &'a [u8] {
         match &self.source {
@@ -132,8 +128,8 @@ impl Round {
             source,
             first: at,
             end: at,
-            components: 0,
             missing: 0,
+            direct: true,
             emitted: at,
             consumed: 0,
             why: Why::Drained,
@@ -164,7 +160,6 @@ impl Round {
         if let StoreSet::One(store) = first
             && sets.all(|set| matches!(set, StoreSet::One(other) if other == store))
         {
-            chunk.components = 1;
             let chunk_at = (self.chunks.len() - 1) as u32;
             for (at, item) in items.iter().enumerate() {
                 if !matches!(item.stores, StoreSet::None) {
@@ -194,7 +189,7 @@ impl Round {
             }
         }
         let components = self.unions.number();
-        chunk.components = components.len() as u32;
+        chunk.direct = components.len() == 1;
         let (joints, used) = (&mut self.joints, &mut self.joints_used);
         let target = |stores: Vec<StoreId>| match stores[..] {
             [store] => Target::Store(store),

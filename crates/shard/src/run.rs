@@ -43,7 +43,7 @@ impl Runner<'_> {
     #[inline]
     pub(crate) fn run(
         &mut self,
-        item: &mut Item,
+        item: &Item,
         material: &Material,
         bytes: &[u8],
         boxes: &mut Boxes<Store>,
@@ -124,6 +124,7 @@ impl Runner<'_> {
             now_ms: self.now_ms,
             client: caller.client,
             no_touch: caller.no_touch,
+            max_bulk: self.settings.max_bulk,
             placement: self.world.placement,
             changes: self.changes,
         };
@@ -166,6 +167,8 @@ impl Runner<'_> {
                     }
                     (proto, db) = (session.proto, session.db);
                 }
+                // The client has gone, and its session with it.
+                (Run::Connection(_) | Run::Server(_), None) => {}
                 _ => self.call(queued.found, args, caller, boxes, out),
             }
         }
@@ -234,36 +237,20 @@ impl Runner<'_> {
     }
 }
 
-/// Publishes what others read of a store without taking its box: figures of `db`, or of all
-/// databases.
-pub(crate) fn publish(world: &World, id: StoreId, store: &Store, db: Option<usize>, now_ms: i64) {
+/// Publishes what others read of a store without taking its box.
+pub(crate) fn publish(world: &World, id: StoreId, store: &mut Store, now_ms: i64) {
     let counters = world.store_counters(id);
     let stats = store.stats();
     counters.hits.set(stats.hits);
     counters.misses.set(stats.misses);
     counters.expired.set(stats.expired);
-    match db {
-        Some(db) => publish_db(counters, store, db, now_ms),
-        None => {
-            counters.memory.set(store.memory() as u64);
-            for db in 0..store.databases() {
-                publish_db(counters, store, db, now_ms);
-            }
-        }
+    for db in store.take_touched() {
+        let Some(published) = counters.dbs.get(db) else { continue };
+        let figures = store.figures(db, now_ms);
+        published.keys.set(figures.keys as u64);
+        published.volatile.set(figures.volatile as u64);
+        published.average_ttl.set(u64::try_from(figures.avg_ttl_ms).unwrap_or(0));
     }
-}
-
-fn publish_db(
-    counters: &crate::counters::StoreCounters,
-    store: &Store,
-    db: usize,
-    now_ms: i64,
-) {
-    let Some(published) = counters.dbs.get(db) else { return };
-    let figures = store.figures(db, now_ms);
-    published.keys.set(figures.keys as u64);
-    published.volatile.set(figures.volatile as u64);
-    published.average_ttl.set(u64::try_from(figures.avg_ttl_ms).unwrap_or(0));
 }
 
 /// The stores of keys that a client watched.

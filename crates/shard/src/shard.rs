@@ -16,17 +16,23 @@ use kevy_resp::{Mark, Proto};
 use smallvec::SmallVec;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How many commands are prefetched together: enough to overlap the misses of main memory, few
 /// enough for their lines to stay in the first-level cache.
 const PREFETCH: usize = 16;
+
+/// Commands that a shard runs on one store before it looks who else waits for it: some 50 µs.
+const HOLDING: usize = 128;
 
 /// Commands of others that a shard runs in a row before it hands a store over.
 const BUDGET: usize = 256;
 
 /// Commands of its own clients in one turn; more stay buffered for the next.
 const TURN_ITEMS: usize = 4096;
+
+/// How long a graceful shutdown waits for clients to read their replies, in ns.
+const LINGER_NS: u64 = 1_000_000_000;
 
 /// Batches kept for reuse.
 const POOL: usize = 64;
@@ -56,6 +62,7 @@ pub struct Shard<C: Commands> {
     mail: Vec<Mail>,
     /// Work that this shard has to run, with its stores.
     ready: VecDeque<Ready<Store, Batch>>,
+    #[expect(clippy::vec_box, reason = "batches travel in their boxes: only these are moved")]
     pool: Vec<Box<Batch>>,
     batches: u64,
     /// Own batches that have not come home.
@@ -63,6 +70,8 @@ pub struct Shard<C: Commands> {
     /// Barriers asked for by others: the first batch they need not wait for, who asks, and for whom.
     barriers: Vec<(u64, usize, ConnId)>,
     drained: bool,
+    /// When the graceful shutdown was noticed, in ns of the monotonic clock.
+    stopping_since: Option<u64>,
     pub(crate) tick: crate::tick::Tick,
 }
 
@@ -91,6 +100,7 @@ impl<C: Commands> Shard<C> {
             outstanding: BTreeSet::new(),
             barriers: Vec::new(),
             drained: false,
+            stopping_since: None,
             tick: crate::tick::Tick::default(),
             world,
         }
@@ -106,12 +116,16 @@ impl<C: Commands> Shard<C> {
 
     fn begin_turn(&mut self, now: &Now) {
         self.now = *now;
+        self.refresh_settings();
+        self.world.shard_counters(self.index).turns.add(1);
+    }
+
+    fn refresh_settings(&mut self) {
         let version = self.world.settings_version();
         if version != self.settings_version {
             self.settings_version = version;
             self.settings = self.world.settings();
         }
-        self.world.shard_counters(self.index).turns.add(1);
     }
 
     fn read_mail(&mut self) {
@@ -125,6 +139,8 @@ impl<C: Commands> Shard<C> {
                     self.work_off();
                 }
                 Mail::Barrier { from, conn } => {
+                    // What was published before the question is in force after the answer.
+                    self.refresh_settings();
                     self.barriers.push((self.batches, from, conn));
                 }
                 Mail::Passed(conn) => self.passed(conn),
@@ -146,7 +162,7 @@ impl<C: Commands> Shard<C> {
         }
         self.world.shard_counters(self.index).received.add(bytes.len() as u64);
         let client = &conn.session.client;
-        client.received.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        count(&client.received, bytes.len());
         let mut from = 0;
         if let Some(body) = &mut conn.input.body {
             match body.take(bytes) {
@@ -207,12 +223,12 @@ impl<C: Commands> Shard<C> {
         }
     }
 
-    fn sent(&mut self, id: ConnId, count: usize) {
-        self.world.shard_counters(self.index).sent.add(count as u64);
+    fn sent(&mut self, id: ConnId, sent: usize) {
+        self.world.shard_counters(self.index).sent.add(sent as u64);
         if let Some(conn) = self.conns.get(id) {
-            conn.unsent = conn.unsent.saturating_sub(count);
+            conn.unsent = conn.unsent.saturating_sub(sent);
             let client = &conn.session.client;
-            client.sent.fetch_add(count as u64, Ordering::Relaxed);
+            count(&client.sent, sent);
             client.output.store((conn.out.len() + conn.unsent) as u64, Ordering::Relaxed);
             if conn.out.len() + conn.unsent <= self.settings.output_soft_limit {
                 conn.over_soft_since = None;
@@ -270,12 +286,15 @@ impl<C: Commands> Shard<C> {
         for step in 0..stores {
             // The home store first: two shards with work for each other's stores do not meet.
             let store = (self.index + step) % stores;
-            if !self.round.groups[store].is_empty() {
-                let mut items = std::mem::take(&mut self.round.groups[store]);
-                self.run_group(events, &[store as u32], &items);
-                items.clear();
-                self.round.groups[store] = items;
+            if self.round.groups[store].is_empty() {
+                continue;
             }
+            let mut items = std::mem::take(&mut self.round.groups[store]);
+            for held in items.chunks(HOLDING) {
+                self.run_group(events, &[store as u32], held);
+            }
+            items.clear();
+            self.round.groups[store] = items;
         }
         for at in 0..self.round.joints_used() {
             let mut joint = std::mem::take(&mut self.round.joints[at]);
@@ -284,7 +303,6 @@ impl<C: Commands> Shard<C> {
             self.round.joints[at] = joint;
         }
         self.deliver();
-        self.work_off();
     }
 
     /// Runs items that need exactly `stores`, or leaves them at the doors.
@@ -302,6 +320,8 @@ impl<C: Commands> Shard<C> {
             Some(boxes) => self.run_here(events, boxes, items),
             None => self.leave(events, stores, items),
         }
+        // Whoever waited for the stores goes on now, not when the round is over.
+        self.work_off();
     }
 
     /// Runs items with their stores held.
@@ -316,8 +336,7 @@ impl<C: Commands> Shard<C> {
             }
         }
         runner.stop();
-        let db = items.first().map(|at| round.items[at.item as usize].caller.db);
-        self.put_back(boxes, db);
+        self.put_back(boxes);
     }
 
     /// Leaves items at the doors of their stores, with copies of their arguments.
@@ -333,11 +352,12 @@ impl<C: Commands> Shard<C> {
             batch.home_only |= needs_home(&item);
             batch.push(item, &self.round.material, chunk.bytes(events));
         }
-        // One component of a chunk lies in one batch, so each part is one component.
+        // From here on the replies of these chunks must wait for each other.
         for part in &batch.parts {
             let chunks = self.round.chunks.iter_mut();
             if let Some(chunk) = { chunks }.find(|chunk| chunk.conn == part.conn) {
                 chunk.missing += 1;
+                chunk.direct = false;
             }
         }
         self.outstanding.insert(batch.number);
@@ -350,12 +370,10 @@ impl<C: Commands> Shard<C> {
     }
 
     /// Puts stores back; what can go on then is this shard's to see to.
-    fn put_back(&mut self, boxes: Boxes<Store>, db: Option<usize>) {
+    fn put_back(&mut self, boxes: Boxes<Store>) {
         self.world.moment(self.index, Moment::BeforePut);
-        let all = boxes.len() > 1;
-        for (id, store) in boxes {
-            let db = if all { None } else { db };
-            publish(&self.world, id, &store, db, self.now.unix_ms());
+        for (id, mut store) in boxes {
+            publish(&self.world, id, &mut store, self.now.unix_ms());
             self.ready.extend(self.world.doors.put(id, store));
             self.world.moment(self.index, Moment::Put);
         }
@@ -406,7 +424,6 @@ impl<C: Commands> Shard<C> {
             }
         }
         runner.stop();
-        let db = batch.items.first().map(|item| item.caller.db);
         // The replies leave before the boxes: so what comes from one store arrives in the order
         // in which it happened.
         if batch.origin == self.index {
@@ -414,7 +431,7 @@ impl<C: Commands> Shard<C> {
         } else {
             self.world.post(batch.origin, Mail::Done(batch));
         }
-        self.put_back(boxes, db);
+        self.put_back(boxes);
     }
 
     /// Hands out the replies of the round.
@@ -444,14 +461,8 @@ impl<C: Commands> Shard<C> {
             self.check_input(id);
             return;
         }
-        match chunk.direct() {
-            true => emit_said(&mut chunk, &self.round, conn, self.round.items.len()),
-            false => {
-                for item in &self.round.items[chunk.first..chunk.end] {
-                    conn.out.append_range(&self.round.scratch, item.reply.0, item.reply.1);
-                }
-            }
-        }
+        let end = chunk.end;
+        emit_before(&mut chunk, &self.round.items, &self.round.scratch, conn, end);
         self.after_chunk(id, chunk.why);
     }
 
@@ -513,18 +524,13 @@ impl<C: Commands> Shard<C> {
             return;
         };
         chunk.missing -= 1;
-        let (first, end) = (chunk.first, chunk.end);
-        // The replies go by the scratch now, whichever way was planned.
-        if chunk.direct() {
-            chunk.components = 2;
-        }
-        let items = self.round.items[first..end].iter_mut();
-        let mine = items
-            .filter(|item| !matches!(item.stores, StoreSet::None) && item.component == component);
+        let items = self.round.items[chunk.emitted..chunk.end].iter_mut();
+        let mine = items.filter(|item| item.is_away() && item.component == component);
         for (item, (begin, mark)) in mine.zip(replies) {
             let here = self.round.scratch.mark();
             self.round.scratch.append_range(from, begin, mark);
             item.reply = (here, self.round.scratch.mark());
+            item.stores = StoreSet::None;
         }
     }
 
@@ -721,13 +727,21 @@ impl<C: Commands> Shard<C> {
             return;
         }
         let idle = |conn: &&mut Conn| {
-            matches!(conn.life, Life::Open | Life::Ending) && !matches!(conn.lane, Lane::Waiting(_))
+            matches!(conn.life, Life::Open | Life::Ending)
+                && matches!(conn.lane, Lane::Ready | Lane::Paused)
         };
         let again = &self.again;
         let ended = self.conns.iter_mut().filter(idle).map(|conn| conn.id);
         let ended: Vec<ConnId> = ended.filter(|id| !again.contains(id)).collect();
         for id in ended {
             self.close(id);
+        }
+        let since = *self.stopping_since.get_or_insert(self.now.mono_ns);
+        if self.now.mono_ns.saturating_sub(since) > LINGER_NS {
+            let left: Vec<ConnId> = self.conns.iter_mut().map(|conn| conn.id).collect();
+            for id in left {
+                self.abort(id);
+            }
         }
         let drained = self.is_quiet() && self.conns.len() == 0;
         if drained != self.drained {
@@ -744,7 +758,7 @@ impl<C: Commands> Shard<C> {
     }
 
     pub(crate) fn put_back_idle(&mut self, boxes: Boxes<Store>) {
-        self.put_back(boxes, None);
+        self.put_back(boxes);
         self.work_off();
     }
 
@@ -801,6 +815,9 @@ impl<C: Commands> Service for Shard<C> {
             for id in std::mem::take(&mut self.again) {
                 self.go_on(id);
                 done += self.round.chunk_len().max(1);
+                if self.round.items.len() >= TURN_ITEMS {
+                    self.run_round(&[]);
+                }
             }
             self.run_round(&[]);
         }
@@ -890,7 +907,7 @@ fn run_item(
 ) {
     let chunk = &mut round.chunks[at.chunk as usize];
     let Some(conn) = conns.get(chunk.conn) else { return };
-    if chunk.direct() {
+    if chunk.direct {
         emit_before(chunk, &round.items, &round.scratch, conn, at.item as usize);
         chunk.emitted = at.item as usize + 1;
         let item = &mut round.items[at.item as usize];
@@ -907,12 +924,7 @@ fn run_item(
     }
 }
 
-/// Copies the replies given at admission up to item `end` to the output of a direct chunk.
-fn emit_said(chunk: &mut Chunk, round: &Round, conn: &mut Conn, end: usize) {
-    let end = end.min(chunk.end);
-    emit_before(chunk, &round.items, &round.scratch, conn, end);
-}
-
+/// Copies replies from the scratch to the output, up to item `end`.
 #[inline]
 fn emit_before(chunk: &mut Chunk, items: &[Item], scratch: &Output, conn: &mut Conn, end: usize) {
     while chunk.emitted < end {
@@ -968,16 +980,13 @@ fn prefetch_keys<'a>(
 /// What remains of a chunk whose components have not all run.
 fn pending(chunk: &Chunk, round: &Round) -> Pending {
     let mut pending = Pending {
-        slots: Vec::with_capacity(chunk.end - chunk.first),
+        slots: Vec::with_capacity(chunk.end - chunk.emitted),
         out: Output::new(),
         missing: chunk.missing as usize,
         why: chunk.why,
     };
-    let mut away = BTreeSet::new();
-    for item in &round.items[chunk.first..chunk.end] {
-        // An item that was taken away has left its place with nothing to do but with its stores.
-        if matches!(item.job, Job::Said) && !matches!(item.stores, StoreSet::None) {
-            away.insert(item.component);
+    for item in &round.items[chunk.emitted..chunk.end] {
+        if item.is_away() {
             pending.slots.push(Slot::Component(item.component));
         } else {
             let here = pending.out.mark();
@@ -985,7 +994,6 @@ fn pending(chunk: &Chunk, round: &Round) -> Pending {
             pending.slots.push(Slot::Here(here, pending.out.mark()));
         }
     }
-    debug_assert_eq!(away.len(), pending.missing);
     pending
 }
 
@@ -995,15 +1003,20 @@ fn needs_home(item: &Item) -> bool {
     admit::touches_session(&transaction.queue.meta)
 }
 
+/// Adds to a number that only this thread writes.
+fn count(number: &AtomicU64, more: usize) {
+    number.store(number.load(Ordering::Relaxed) + more as u64, Ordering::Relaxed);
+}
+
 /// Publishes what others see of a client.
 fn note_activity(conn: &Conn, round: &Round, now: &Now) {
-    let count = round.chunk_len();
-    if count == 0 {
+    let admitted = round.chunk_len();
+    if admitted == 0 {
         return;
     }
     let Session { client, db, proto, multi, watched, .. } = &conn.session;
     client.active_ms.store(now.unix_ms(), Ordering::Relaxed);
-    client.commands.fetch_add(count as u64, Ordering::Relaxed);
+    count(&client.commands, admitted);
     client.db.store(*db as u32, Ordering::Relaxed);
     client.proto.store(version(*proto), Ordering::Relaxed);
     let queued = match multi {

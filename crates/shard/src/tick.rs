@@ -65,8 +65,7 @@ impl<C: Commands> Shard<C> {
             changes.clear();
         }
         more |= store.free_slice(FREE_SLICE);
-        let deadline = store.next_deadline().unwrap_or(i64::MAX);
-        self.world.store_counters(id).next_deadline.store(deadline, Ordering::Relaxed);
+        self.world.store_counters(id).memory.set(store.memory() as u64);
         self.put_back_idle(SmallVec::from_iter([(id, store)]));
         more
     }

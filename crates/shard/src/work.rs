@@ -77,6 +77,11 @@ pub(crate) struct Item {
 }
 
 impl Item {
+    /// Whether it was taken away to be run elsewhere and its reply is not there.
+    pub(crate) fn is_away(&self) -> bool {
+        matches!(self.job, Job::Said) && !matches!(self.stores, StoreSet::None)
+    }
+
     /// A command that needs no arguments of its own.
     pub(crate) fn new(job: Job, caller: Caller, stores: StoreSet) -> Self {
         Self {
