@@ -15,6 +15,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use crate::cli::{self, Checker, Invocation, Options};
+use crate::config::choices::LogLevel;
 use crate::config::load::{Disk, LoadError, Loaded, Note, error_text};
 use crate::config::{COMPAT_VERSION, Config, Id, Settled};
 use crate::logging::{Log, Role, Settings};
@@ -43,7 +44,7 @@ pub struct Boot {
 /// something is wrong, which has been said then.
 pub fn start(arguments: impl IntoIterator<Item = OsString>) -> Result<Boot, ExitCode> {
     match cli::parse(arguments) {
-        Invocation::Serve(options) => serve(&options).map_err(|error| fail(&error.to_string())),
+        Invocation::Serve(options) => serve(&options).map_err(|failure| failure.report()),
         Invocation::CheckConfig(options) => Err(check_config(&options)),
         Invocation::Version => Err(print(&format!("{}\n", cli::version_line()))),
         Invocation::Help => Err(print(cli::HELP)),
@@ -82,7 +83,33 @@ fn check_config(options: &Options) -> ExitCode {
     }
 }
 
-fn serve(options: &Options) -> Result<Boot, LoadError> {
+/// Why there is no server, beside what the arguments may ask for.
+enum Failure {
+    /// The configuration is wrong.
+    Config(LoadError),
+    /// The system does not let it run; the text is for the log.
+    System(String),
+}
+
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        Failure::Config(error)
+    }
+}
+
+impl Failure {
+    fn report(&self) -> ExitCode {
+        match self {
+            Failure::Config(error) => fail(&error.to_string()),
+            Failure::System(reason) => {
+                tracing::warn!("{reason}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+fn serve(options: &Options) -> Result<Boot, Failure> {
     let loaded = options.load(&Disk, &mut io::stdin().lock())?;
     // File names of other directives are relative to the directory.
     let dir = process::enter_directory(&cli::path(loaded.config.dir()))
@@ -94,7 +121,8 @@ fn serve(options: &Options) -> Result<Boot, LoadError> {
     let supervision = Supervision::detect(config.supervised());
     let background = config.daemonize() && supervision == Supervision::None;
     if background {
-        process::daemonize().map_err(|error| whole("Can't daemonize", &error))?;
+        process::daemonize()
+            .map_err(|error| Failure::System(format!("Can't daemonize: {}", error_text(&error))))?;
     }
     announce(options, &config);
     write_notes(&notes);
@@ -102,8 +130,7 @@ fn serve(options: &Options) -> Result<Boot, LoadError> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let shards = config.shards(cores);
     note_shards(&config, shards);
-    let files = process::raise_open_files(config.maxclients(), shards)
-        .map_err(|reason| LoadError::Whole { reason })?;
+    let files = process::raise_open_files(config.maxclients(), shards).map_err(Failure::System)?;
     write_notes(&files.notes);
 
     let needs_default_pidfile = background && config.pidfile().is_empty();
@@ -114,10 +141,6 @@ fn serve(options: &Options) -> Result<Boot, LoadError> {
         shards,
     });
     Ok(Boot { config, log, supervision, pidfile: None })
-}
-
-fn whole(what: &str, error: &io::Error) -> LoadError {
-    LoadError::Whole { reason: format!("{what}: {}", error_text(error)) }
 }
 
 fn open_log(loaded: &Loaded) -> Result<Log, LoadError> {
@@ -131,7 +154,9 @@ fn open_log(loaded: &Loaded) -> Result<Log, LoadError> {
         file: (!file.is_empty())
             .then(|| std::path::absolute(cli::path(file)).unwrap_or_else(|_| cli::path(file))),
     };
-    Log::open(settings).map_err(|error| whole("Can't open the log file", &error))
+    Log::open(settings).map_err(|error| LoadError::Whole {
+        reason: format!("Can't open the log file: {}", error_text(&error)),
+    })
 }
 
 fn announce(options: &Options, config: &Config) {
@@ -155,10 +180,10 @@ fn announce(options: &Options, config: &Config) {
 
 fn write_notes(notes: &[Note]) {
     for note in notes {
-        if note.warning {
-            tracing::warn!("{}", note.text);
-        } else {
-            tracing::info!("{}", note.text);
+        match note.level {
+            LogLevel::Warning | LogLevel::Nothing => tracing::warn!("{}", note.text),
+            LogLevel::Notice => tracing::info!("{}", note.text),
+            LogLevel::Verbose | LogLevel::Debug => tracing::debug!("{}", note.text),
         }
     }
 }

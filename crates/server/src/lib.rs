@@ -6,10 +6,12 @@
 //! | [`cli`] | the command line of redis-server |
 //! | [`logging`] | log lines as redis-server writes them |
 //! | [`process`] | daemon, process id file, signals, supervision, limits |
+//! | [`apply`] | changed directives taking effect on the process |
 //! | [`boot`] | all of these in the order in which a server starts and ends |
 
 #![forbid(unsafe_code)]
 
+pub mod apply;
 pub mod boot;
 pub mod cli;
 pub mod config;

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::choices::LogLevel;
 use super::directive::{Kind, Support};
 use super::table::{Id, lookup};
 use super::value::Value;
@@ -169,8 +170,8 @@ pub fn error_text(error: &io::Error) -> String {
 /// A line for the log that loading gave rise to, to be written once there is a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
-    /// Whether an operator must know.
-    pub warning: bool,
+    /// Verbose, notice or warning.
+    pub level: LogLevel,
     /// The line.
     pub text: String,
 }
@@ -395,16 +396,16 @@ impl<'f> Loader<'f> {
                     "WARNING: directive '{name}' ({place}) is accepted, but the feature it \
                      configures is not available yet"
                 );
-                self.notes.push(Note { warning: true, text });
+                self.notes.push(Note { level: LogLevel::Warning, text });
             } else {
                 let text = format!("Directive '{name}' ({place}) has no effect");
-                self.notes.push(Note { warning: false, text });
+                self.notes.push(Note { level: LogLevel::Verbose, text });
             }
         }
     }
 
     fn warn(&mut self, text: String) {
-        self.notes.push(Note { warning: true, text });
+        self.notes.push(Note { level: LogLevel::Warning, text });
     }
 }
 

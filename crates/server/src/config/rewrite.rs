@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::compound::{BUFFER_CLASSES, DEFAULT_BUFFER_LIMITS, rewrite_buffer_limit};
 use super::directive::{Directive, Kind};
-use super::load::unsayable;
+use super::load::{error_text, unsayable};
 use super::table::{Id, lookup};
 use super::value::{self, Value};
 use super::{Config, words};
@@ -39,6 +39,22 @@ pub fn rewrite(old: &[u8], config: &Config, users: Option<&[Vec<u8>]>, force: bo
     }
     file.blank_orphans();
     file.content()
+}
+
+impl Config {
+    /// `CONFIG REWRITE`: rewrites the file that the server was started with; see [`rewrite`].
+    ///
+    /// # Errors
+    /// The error reply, without the leading `-`, if there is no file or it cannot be written.
+    pub fn rewrite_file(&self, users: Option<&[Vec<u8>]>, force: bool) -> Result<(), String> {
+        let path = self.file().ok_or("ERR The server is running without a config file")?;
+        let old = match std::fs::read(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            other => other,
+        };
+        old.and_then(|old| store(path, &rewrite(&old, self, users, force)))
+            .map_err(|error| format!("ERR Rewriting config file: {}", error_text(&error)))
+    }
 }
 
 /// Writes `content` to `path` so that at every moment, also after a crash, the file holds either the

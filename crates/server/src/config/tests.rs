@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 
+use super::choices::LogLevel;
 use super::load::{Disk, Files, LoadError, Loaded, Loader, NoFiles, Source, fuzz};
 use super::rewrite::rewrite;
 use super::table::TABLE;
@@ -216,7 +217,8 @@ fn what_does_not_act_is_noted_once_and_only_if_it_differs() {
         assert!(note.contains(expected), "{note}");
     }
     assert!(notes[2].contains("(/etc/redis.conf:3)"), "{}", notes[2]);
-    assert!(loaded.notes[2].warning && !loaded.notes[3].warning);
+    let levels: Vec<LogLevel> = loaded.notes.iter().map(|note| note.level).collect();
+    assert_eq!(levels[2..], [LogLevel::Warning, LogLevel::Verbose]);
 }
 
 #[test]
@@ -356,6 +358,18 @@ fn stored_files_replace_the_old_ones() {
     }
     assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 1);
     std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[test]
+fn rewriting_needs_a_file_that_can_be_written() {
+    let error = Config::default().rewrite_file(None, false).unwrap_err();
+    assert_eq!(error, "ERR The server is running without a config file");
+    let tree = Tree::new(&[("/nonexistent/redis.conf", "hz 20")]);
+    let mut loader = Loader::new(&tree);
+    loader.file(Path::new("/nonexistent/redis.conf")).unwrap();
+    let config = loader.finish().unwrap().config;
+    let error = config.rewrite_file(None, false).unwrap_err();
+    assert_eq!(error, "ERR Rewriting config file: No such file or directory");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
+use crate::config::choices::LogLevel;
 use crate::config::load::Note;
 
 /// Descriptors that are not clients: standard streams, listeners, log, data files.
@@ -10,9 +11,6 @@ const RESERVED: u64 = 32;
 
 /// Descriptors of a shard that are not clients: ring or epoll, wake-ups, listeners.
 const RESERVED_PER_SHARD: u64 = 4;
-
-/// A limit that cannot be raised to what is wanted is tried this much lower, again and again.
-const STEP: u64 = 16;
 
 /// What the limit of open files allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +39,7 @@ pub fn raise_open_files(maxclients: u32, shards: usize) -> Result<OpenFiles, Str
                 error.desc()
             );
             let assumed = u32::try_from(1024_u64.saturating_sub(reserved).max(1)).unwrap_or(1);
-            let notes = vec![Note { warning: true, text }];
+            let notes = vec![Note { level: LogLevel::Warning, text }];
             Ok(OpenFiles { maxclients: maxclients.min(assumed), notes })
         }
     }
@@ -58,21 +56,12 @@ fn raise(
     if current >= wanted {
         return Ok(OpenFiles { maxclients, notes: Vec::new() });
     }
-    let mut refusal = None;
-    let mut limit = wanted;
-    while limit > current {
-        match set(limit) {
-            Ok(()) => break,
-            Err(error) => refusal = Some(error),
-        }
-        limit = limit.saturating_sub(STEP);
-    }
-    let limit = limit.max(current);
+    let (limit, refusal) = greatest_accepted(current, wanted, &mut set);
     let Some(refusal) = refusal else {
         let text = format!(
             "Increased maximum number of open files to {wanted} (it was originally set to {current})."
         );
-        return Ok(OpenFiles { maxclients, notes: vec![Note { warning: false, text }] });
+        return Ok(OpenFiles { maxclients, notes: vec![Note { level: LogLevel::Notice, text }] });
     };
     if limit <= reserved {
         return Err(format!(
@@ -94,8 +83,28 @@ fn raise(
              compensate for low ulimit. If you need higher maxclients increase 'ulimit -n'."
         ),
     ];
-    let notes = notes.map(|text| Note { warning: true, text }).into();
+    let notes = notes.map(|text| Note { level: LogLevel::Warning, text }).into();
     Ok(OpenFiles { maxclients: reduced, notes })
+}
+
+/// Sets the greatest limit above `current` and up to `wanted` that is accepted, knowing that whoever
+/// accepts one accepts all lower ones. Returns the limit that holds then, and why not `wanted`.
+fn greatest_accepted(
+    current: u64,
+    wanted: u64,
+    set: &mut impl FnMut(u64) -> Result<(), Errno>,
+) -> (u64, Option<Errno>) {
+    let Err(mut refusal) = set(wanted) else { return (wanted, None) };
+    // The limit `accepted` holds, `refused` was refused.
+    let (mut accepted, mut refused) = (current, wanted);
+    while refused - accepted > 1 {
+        let middle = accepted + (refused - accepted) / 2;
+        match set(middle) {
+            Ok(()) => accepted = middle,
+            Err(error) => (refused, refusal) = (middle, error),
+        }
+    }
+    (accepted, Some(refusal))
 }
 
 #[cfg(test)]
@@ -114,7 +123,7 @@ mod tests {
 
         let reduced = raise(10_000, 32, 1024, up_to(4096)).unwrap();
         assert_eq!(reduced.notes.len(), 3);
-        assert!((4096 - 32 - 16..=4096 - 32).contains(&reduced.maxclients), "{reduced:?}");
+        assert_eq!(reduced.maxclients, 4096 - 32);
 
         let unchanged = raise(10_000, 32, 1024, up_to(0)).unwrap();
         assert_eq!(unchanged.maxclients, 1024 - 32);

@@ -28,6 +28,7 @@ pub fn daemonize() -> io::Result<()> {
 ///
 /// # Errors
 /// If it is not a directory that can be entered.
+#[expect(clippy::disallowed_methods, reason = "this is the one place")]
 pub fn enter_directory(path: &Path) -> io::Result<PathBuf> {
     std::env::set_current_dir(path)?;
     std::env::current_dir()

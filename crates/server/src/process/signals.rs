@@ -60,16 +60,19 @@ pub fn watch_signals(
                     shutting_down = true;
                     shutdown(signal);
                 }
-                Reaction::Exit => {
-                    tracing::warn!("You insist... exiting now.");
-                    log.stop_writer();
-                    std::process::exit(1);
-                }
+                Reaction::Exit => exit_now(&log),
             }
         }
     };
     std::thread::Builder::new().name("signals".into()).spawn(watch)?;
     Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the user does not want to wait for a clean end")]
+fn exit_now(log: &Log) -> ! {
+    tracing::warn!("You insist... exiting now.");
+    log.stop_writer();
+    std::process::exit(1)
 }
 
 #[cfg(test)]
