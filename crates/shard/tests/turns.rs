@@ -1,0 +1,157 @@
+//! Shards driven by hand: bytes in, replies out, with stores that are out at chosen moments.
+#![allow(missing_docs, reason = "a test has no readers of its documentation")]
+
+use kevy_command::{Output, Settings, Table, families::FAMILIES};
+use kevy_shard::service::{Action, ConnId, Event, Now, Peer, PeerAddress, Service};
+use kevy_shard::{Commands, Shard, World, WorldOptions};
+use std::any::Any;
+use std::sync::Arc;
+
+struct All(Table);
+
+impl Commands for All {
+    fn table(&self) -> &Table {
+        &self.0
+    }
+
+    fn host(&self) -> &dyn Any {
+        &()
+    }
+}
+
+/// Some shards of one world, moved one turn at a time.
+struct Rig {
+    shards: Vec<Shard<All>>,
+    now: Now,
+    closed: Vec<ConnId>,
+}
+
+impl Rig {
+    fn new(shards: usize, settings: Settings) -> Self {
+        let commands = Arc::new(All(Table::new(FAMILIES).unwrap()));
+        let options = WorldOptions {
+            shards,
+            settings,
+            commands: commands.0.len(),
+            ..WorldOptions::default()
+        };
+        let world = World::new(options);
+        let shard = |at| Shard::new(at, Arc::clone(&world), Arc::clone(&commands));
+        let now = Now { unix_us: 1_700_000_000_000_000, mono_ns: 1 };
+        Self { shards: (0..shards).map(shard).collect(), now, closed: Vec::new() }
+    }
+
+    fn connect(&mut self, shard: usize) -> ConnId {
+        let address = PeerAddress::Unix("/socket".into());
+        self.shards[shard].connect(Peer { address, fd: 3 }).unwrap()
+    }
+
+    fn turn(&mut self, shard: usize, events: &[Event<'_>]) {
+        self.now.mono_ns += 1_000_000;
+        self.now.unix_us += 1_000;
+        self.shards[shard].turn(&self.now, events);
+    }
+
+    /// What a connection has to send.
+    fn output(&mut self, shard: usize, conn: ConnId) -> String {
+        let mut actions = Vec::new();
+        self.shards[shard].actions(&mut actions);
+        for action in actions {
+            if let Action::Close(id) | Action::Abort(id) = action {
+                self.closed.push(id);
+            }
+        }
+        let mut out = Output::new();
+        self.shards[shard].take_output(conn, &mut out);
+        String::from_utf8_lossy(&out.to_vec()).into_owned()
+    }
+
+    fn ask(&mut self, shard: usize, conn: ConnId, input: &str) -> String {
+        self.turn(shard, &[Event::Received(conn, input.as_bytes())]);
+        self.output(shard, conn)
+    }
+}
+
+#[test]
+fn replies_come_in_request_order_over_all_stores() {
+    for shards in [1, 2, 4] {
+        let mut rig = Rig::new(shards, Settings::default());
+        let conn = rig.connect(0);
+        let mut input = String::new();
+        let mut expected = String::new();
+        for n in 0..100 {
+            input += &format!("SET key:{n} {n}\r\nGET key:{n}\r\nPING\r\n");
+            let text = n.to_string();
+            expected += &format!("+OK\r\n${}\r\n{text}\r\n+PONG\r\n", text.len());
+        }
+        assert_eq!(rig.ask(0, conn, &input), expected, "{shards} shards");
+        let input: String = (0..100).map(|n| format!("GET key:{n}\r\n")).collect();
+        let expected: String =
+            (0..100).map(|n| format!("${}\r\n{n}\r\n", n.to_string().len())).collect();
+        assert_eq!(rig.ask(0, conn, &input), expected, "{shards} shards");
+    }
+}
+
+#[test]
+fn any_cut_of_the_input_gives_the_same_replies() {
+    let input = "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$5\r\nhello\r\nGET a\r\nMSET x 1 y 2 z 3\r\nMGET x y z\r\n";
+    let expected = "+OK\r\n$5\r\nhello\r\n+OK\r\n*3\r\n$1\r\n1\r\n$1\r\n2\r\n$1\r\n3\r\n";
+    for cut in 0..input.len() {
+        let mut rig = Rig::new(4, Settings::default());
+        let conn = rig.connect(1);
+        let mut got = rig.ask(1, conn, &input[..cut]);
+        got += &rig.ask(1, conn, &input[cut..]);
+        assert_eq!(got, expected, "cut at {cut}");
+    }
+}
+
+#[test]
+fn large_values_are_received_into_their_own_allocation() {
+    let value = "v".repeat(100_000);
+    let input = format!("*3\r\n$3\r\nSET\r\n$1\r\na\r\n${}\r\n{value}\r\nGET b\r\nGET a\r\n", value.len());
+    for piece in [1_000, 16_384, 200_000] {
+        let mut rig = Rig::new(2, Settings::default());
+        let conn = rig.connect(0);
+        let mut got = String::new();
+        for bytes in input.as_bytes().chunks(piece) {
+            got += &rig.ask(0, conn, std::str::from_utf8(bytes).unwrap());
+        }
+        assert_eq!(got, format!("+OK\r\n$-1\r\n${}\r\n{value}\r\n", value.len()));
+    }
+}
+
+#[test]
+fn transactions_run_whole_and_watched_keys_spoil_them() {
+    for shards in [1, 4] {
+        let mut rig = Rig::new(shards, Settings::default());
+        let (one, two) = (rig.connect(0), rig.connect(shards - 1));
+        assert_eq!(rig.ask(0, one, "WATCH a\r\nMULTI\r\nSET a 1\r\nSET b 2\r\n"),
+            "+OK\r\n+OK\r\n+QUEUED\r\n+QUEUED\r\n");
+        assert_eq!(rig.ask(shards - 1, two, "SET a 9\r\n"), "+OK\r\n");
+        assert_eq!(rig.ask(0, one, "EXEC\r\nGET b\r\n"), "*-1\r\n$-1\r\n");
+        let all = "MULTI\r\nSELECT 1\r\nSET c 1\r\nEXEC\r\nGET c\r\nSELECT 0\r\nGET c\r\n";
+        assert_eq!(
+            rig.ask(0, one, all),
+            "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n+OK\r\n$1\r\n1\r\n+OK\r\n$-1\r\n"
+        );
+    }
+}
+
+#[test]
+fn the_end_of_the_stream_comes_after_the_replies() {
+    let mut rig = Rig::new(2, Settings::default());
+    let conn = rig.connect(0);
+    let input = b"SET a 1\r\nGET a\r\n";
+    rig.turn(0, &[Event::Received(conn, input), Event::EndOfStream(conn)]);
+    assert_eq!(rig.output(0, conn), "+OK\r\n$1\r\n1\r\n");
+    assert_eq!(rig.closed, [conn]);
+}
+
+#[test]
+fn a_protocol_error_is_the_last_reply() {
+    let mut rig = Rig::new(2, Settings::default());
+    let conn = rig.connect(0);
+    let got = rig.ask(0, conn, "SET a 1\r\n*1\r\n:5\r\nGET a\r\n");
+    assert_eq!(got, "+OK\r\n-ERR Protocol error: expected '$', got ':'\r\n");
+    assert_eq!(rig.closed, [conn]);
+}
