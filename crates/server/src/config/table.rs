@@ -118,7 +118,7 @@ const ROWS: &[Directive] = &[
     yes_no("rdb-save-incremental-fsync", true).no_effect(),
     int("rdb-key-save-delay", 0, INT_MIN, INT_MAX).hidden().no_effect(),
     int("key-load-delay", 0, INT_MIN, INT_MAX).hidden().no_effect(),
-    memory("loading-process-events-interval-bytes", 2 * MB, 1024, INT_MAX).hidden().no_effect(),
+    int("loading-process-events-interval-bytes", 2 * MB, 1024, INT_MAX).hidden().no_effect(),
     checked_text("dir", ".", check::dir).protected().denied_while_loading(),
     // Replication.
     special("replicaof", Kind::ReplicaOf).aliases(&["slaveof"]).immutable().pending(),
