@@ -76,9 +76,9 @@ pub fn layers(manifest: &File) -> Vec<Finding> {
     let mut found = Vec::new();
     for dependency in dependencies(&manifest.text) {
         let below = place(&dependency.name).is_none_or(|other| other < height);
-        // The simulator tests the crates below it.
-        let simulator = dependency.dev && dependency.name == "kevy-sim";
-        if !below && !simulator {
+        // What only serves tests may be used by the tests of every crate.
+        let for_tests = ["kevy-sim", "kevy-tests"].contains(&dependency.name.as_str());
+        if !(below || dependency.dev && for_tests) {
             let what = format!("{own} must not depend on {}", dependency.name);
             found.push(Finding::at(&manifest.path, dependency.line, what));
         }

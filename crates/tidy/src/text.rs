@@ -22,7 +22,7 @@ pub fn history(file: &File) -> Vec<Finding> {
     found
 }
 
-/// A date such as `2001-02-03`.
+/// A date: year, month and day with hyphens.
 fn has_date(text: &str) -> bool {
     let shape = |part: &str| {
         let bytes = part.as_bytes();
@@ -34,7 +34,7 @@ fn has_date(text: &str) -> bool {
     text.char_indices().any(|(at, _)| text.get(at..at + 10).is_some_and(shape))
 }
 
-/// A version such as `v1.2`. Versions of others are written with their names: Redis 7.2.
+/// A version: a `v` and numbers with dots. Versions of others are written with their names: Redis 7.2.
 fn has_version(text: &str) -> bool {
     let words = text.split(|c: char| !(c.is_alphanumeric() || c == '.'));
     words.filter_map(|word| word.strip_prefix('v')?.split_once('.')).any(|(major, minor)| {
@@ -43,7 +43,7 @@ fn has_version(text: &str) -> bool {
     })
 }
 
-/// A number of a ticket such as `#12`.
+/// A number of a ticket: with a hash sign or the word before it.
 fn has_ticket(text: &str) -> bool {
     let numbered = |after: &str| after.starts_with(|c: char| c.is_ascii_digit());
     text.match_indices('#')
