@@ -169,7 +169,7 @@ fn list(call: &mut Call<'_>, mut args: Args<'_>, reply: &mut Reply<'_>) -> Resul
     let filter = Filter::read(&mut args)?;
     let (mark, mut count) = (reply.mark(), 0);
     for (_, entry) in call.table.entries() {
-        if !entry.row.name.is_empty() && filter.wants(entry) {
+        if call.table.is_told(entry) && filter.wants(entry) {
             reply.bulk(entry.full_name.as_bytes());
             count += 1;
         }
@@ -352,7 +352,7 @@ fn write_set(reply: &mut Reply<'_>, names: impl Iterator<Item = String>) {
 
 /// The flags that clients are told, by their names.
 fn flags(flags: Flags) -> impl Iterator<Item = String> {
-    let hidden = Flags::PROTECTED | Flags::NOT_QUEUED;
+    let hidden = Flags::PROTECTED | Flags::NOT_QUEUED | Flags::OPAQUE;
     (flags - hidden).iter_names().map(|(name, flag)| match flag {
         Flags::MOVABLE_KEYS => "movablekeys".to_owned(),
         _ => name.to_lowercase(),

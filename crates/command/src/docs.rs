@@ -69,7 +69,7 @@ pub(crate) fn named_children<'t>(
     entry: &'t Entry,
 ) -> impl Iterator<Item = &'t Entry> {
     let children = entry.children.iter().map(|id| table.entry(*id));
-    children.filter(|child| !child.row.name.is_empty())
+    children.filter(|child| table.is_told(child))
 }
 
 /// Gives each argument that is a key the key specification it belongs to, in order; the last one

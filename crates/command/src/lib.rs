@@ -34,7 +34,7 @@ pub use error::Error;
 pub use families::FAMILIES;
 pub use list::CommandList;
 pub use row::{After, Call, Categories, Doc, Flags, Group, KeyFlags, KeySpec, Row, Run};
-pub use session::{Client, ClientFlags, Multi, Names, ReplyMode, Session, Settings};
+pub use session::{Client, ClientFlags, Multi, Names, Permit, ReplyMode, Session, Settings};
 pub use table::{CommandId, Found, Table};
 
 /// Where replies are gathered; large values are referred to, not copied.

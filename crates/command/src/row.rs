@@ -53,6 +53,9 @@ bitflags! {
         const TOUCHES_ARBITRARY_KEYS = 1 << 20;
         /// Runs at once inside `MULTI` instead of being queued.
         const NOT_QUEUED = 1 << 24;
+        /// A container whose subcommands are not told to clients as commands of their own. Names
+        /// that it does not have are called by its child without a name.
+        const OPAQUE = 1 << 25;
     }
 }
 

@@ -29,6 +29,10 @@ pub struct Settings {
     pub timeout: u64,
     /// Clients at the same time.
     pub max_clients: usize,
+    /// Without a password, only clients of this machine are served (`protected-mode`).
+    pub protected_mode: bool,
+    /// Who may use `DEBUG` (`enable-debug-command`).
+    pub debug_command: Permit,
     /// Whether a connection's writes become visible in the order in which they were sent.
     pub ordered_pipelines: bool,
     /// Whether keys are expired without being asked for.
@@ -52,12 +56,25 @@ impl Default for Settings {
             output_soft_seconds: 0,
             timeout: 0,
             max_clients: 10_000,
+            protected_mode: false,
+            debug_command: Permit::Nobody,
             ordered_pipelines: true,
             active_expire: true,
             hz: 10,
             lazy_free: true,
         }
     }
+}
+
+/// Who may use a command that is dangerous in the hands of strangers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Permit {
+    /// Nobody.
+    Nobody,
+    /// Clients of this machine.
+    Local,
+    /// All clients.
+    Everybody,
 }
 
 /// What a client is doing with `MULTI`.
@@ -338,6 +355,13 @@ impl Client {
             flags: AtomicU32::new(0),
             names: Mutex::new(Names::default()),
         }
+    }
+
+    /// Whether it runs on this machine: it came over a Unix socket or from a loopback address.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        let address = self.address.parse::<std::net::SocketAddr>();
+        self.unix || address.is_ok_and(|address| address.ip().to_canonical().is_loopback())
     }
 
     /// The flags at this moment.

@@ -1,6 +1,6 @@
 //! All commands, joined from the families, and the way from a name to a row.
 
-use crate::{Args, Error, Row, Run};
+use crate::{Args, Error, Flags, Row, Run};
 use std::collections::HashMap;
 
 /// A command's place in the table; also indexes the counters.
@@ -95,6 +95,13 @@ impl Table {
         self.entries.iter().enumerate().map(|(at, entry)| (CommandId(at as u16), entry))
     }
 
+    /// Whether clients are told of the entry as a command of its own.
+    #[must_use]
+    pub fn is_told(&self, entry: &Entry) -> bool {
+        let opaque = |parent| self.entry(parent).row.flags.contains(Flags::OPAQUE);
+        !entry.row.name.is_empty() && !entry.parent.is_some_and(opaque)
+    }
+
     /// The entry of a command.
     ///
     /// # Panics
@@ -133,8 +140,10 @@ impl Table {
             let nameless = self.child(container.id, b"").map(|id| self.found(id));
             return nameless.ok_or_else(|| Error::arity(container.row.name));
         };
-        self.child(container.id, name)
-            .filter(|_| !name.is_empty())
+        let named = self.child(container.id, name).filter(|_| !name.is_empty());
+        let opaque = container.row.flags.contains(Flags::OPAQUE);
+        named
+            .or_else(|| opaque.then(|| self.child(container.id, b"")).flatten())
             .map(|id| self.found(id))
             .ok_or_else(|| {
                 Error::owned(format!(

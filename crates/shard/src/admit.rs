@@ -65,6 +65,8 @@ pub(crate) fn admit(
     paused: Paused,
 ) -> (usize, Why) {
     let mut at = from;
+    // The password may have been taken away since the client connected.
+    conn.session.authenticated |= runner.settings.password.is_none();
     if let Some(body) = conn.input.body.take_if(|body| body.value.remaining() == 0 && body.end == 0)
     {
         match admit_body(runner, conn, round, body, paused) {
@@ -178,7 +180,7 @@ fn admit_one(
     paused: Paused,
 ) -> Next {
     let args = words.args(&round.material.spans, runner.world.placement);
-    let admitted = gates::admit(&mut conn.session, runner.table, &args);
+    let admitted = gates::admit(&mut conn.session, runner.settings, runner.table, &args);
     if paused != Paused::Nothing && waits_for_pause(paused, &admitted, &conn.session) {
         return Next::Wait(Why::Paused);
     }

@@ -1,6 +1,6 @@
 //! The gates that a command passes before it runs, in the order in which Redis asks.
 
-use kevy_command::{Args, Error, Flags, Found, Multi, Session, Table};
+use kevy_command::{Args, Error, Flags, Found, Multi, Permit, Session, Settings, Table};
 
 /// Where an admitted command goes.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +22,7 @@ pub(crate) struct Refused {
 #[inline]
 pub(crate) fn admit(
     session: &mut Session,
+    settings: &Settings,
     table: &Table,
     args: &Args<'_>,
 ) -> Result<(Found, Way), Refused> {
@@ -29,7 +30,7 @@ pub(crate) fn admit(
         Ok(found) => found,
         Err(error) => return Err(refuse(session, error, None)),
     };
-    match ask(session, table, found, args) {
+    match ask(session, settings, table, found, args) {
         Ok(()) => Ok((found, way(session, found))),
         Err(error) => Err(refuse(session, error, Some(found))),
     }
@@ -37,10 +38,19 @@ pub(crate) fn admit(
 
 /// The gates, in order.
 #[inline]
-fn ask(session: &Session, table: &Table, found: Found, args: &Args<'_>) -> Result<(), Error> {
+fn ask(
+    session: &Session,
+    settings: &Settings,
+    table: &Table,
+    found: Found,
+    args: &Args<'_>,
+) -> Result<(), Error> {
     let row = found.row;
     if !row.fits(args.len()) {
         return Err(Error::arity(&table.entry(found.id).full_name));
+    }
+    if row.flags.contains(Flags::PROTECTED) && !is_permitted(session, settings) {
+        return Err(not_permitted(args));
     }
     if !session.authenticated && !row.flags.contains(Flags::NO_AUTH) {
         return Err(Error::NO_AUTH);
@@ -52,6 +62,25 @@ fn ask(session: &Session, table: &Table, found: Found, args: &Args<'_>) -> Resul
         return Err(Error::new("ERR Command not allowed inside a transaction"));
     }
     Ok(())
+}
+
+/// Whether the client may use protected commands, of which there is one: `DEBUG`.
+fn is_permitted(session: &Session, settings: &Settings) -> bool {
+    match settings.debug_command {
+        Permit::Nobody => false,
+        Permit::Local => session.client.is_local(),
+        Permit::Everybody => true,
+    }
+}
+
+fn not_permitted(args: &Args<'_>) -> Error {
+    let name = String::from_utf8_lossy(args.name()).to_lowercase();
+    Error::owned(format!(
+        "ERR {} command not allowed. If the enable-{name}-command option is set to \"local\", you \
+         can run it from a local connection, otherwise you need to set this option in the \
+         configuration file, and then restart the server.",
+        name.to_uppercase()
+    ))
 }
 
 #[inline]

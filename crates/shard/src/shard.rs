@@ -43,6 +43,12 @@ const UNAUTHENTICATED_OUTPUT: usize = 64 << 10;
 /// Unexecuted input of a client that waits beyond which no more is received, in bytes.
 const WAITING_INPUT: usize = 1 << 20;
 
+/// Last words to a client of another machine in protected mode.
+const PROTECTED: &str = "-DENIED The server is in protected mode: no password is set, so only \
+    clients of the same machine are served. To serve others, set one with 'requirepass', or, if \
+    the network is trusted, set 'protected-mode no', by CONFIG SET from the same machine or in the \
+    configuration file.\r\n";
+
 /// One core of the server, without I/O.
 pub struct Shard<C: Commands> {
     pub(crate) index: usize,
@@ -780,11 +786,17 @@ impl<C: Commands> Service for Shard<C> {
             counters.refused.add(1);
             return Err(b"-ERR max number of clients reached\r\n".to_vec());
         }
-        counters.connections.add(1);
         let id = self.world.next_client_id();
         let client = Arc::new(Client::new(id, origin(peer, self.index), self.now.unix_ms()));
+        let open = self.settings.password.is_none();
+        if self.settings.protected_mode && open && !client.is_local() {
+            counters.refused.add(1);
+            self.world.leave_client();
+            return Err(PROTECTED.as_bytes().to_vec());
+        }
+        counters.connections.add(1);
         self.world.add_client(Arc::clone(&client));
-        let authenticated = self.settings.password.is_none();
+        let authenticated = open;
         Ok(self.conns.insert(Session::new(client, authenticated)))
     }
 

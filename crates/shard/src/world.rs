@@ -223,6 +223,11 @@ impl World {
         self.connected.fetch_update(Ordering::Relaxed, Ordering::Relaxed, enter).is_ok()
     }
 
+    /// Gives a place for a client back.
+    pub(crate) fn leave_client(&self) {
+        self.connected.fetch_sub(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn next_client_id(&self) -> u64 {
         self.next_client.fetch_add(1, Ordering::Relaxed)
     }
@@ -233,7 +238,7 @@ impl World {
 
     pub(crate) fn remove_client(&self, id: u64) {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
-        self.connected.fetch_sub(1, Ordering::Relaxed);
+        self.leave_client();
     }
 
     /// All clients, in the order in which they connected.
