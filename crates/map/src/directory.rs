@@ -1,6 +1,6 @@
 //! The directory: which segment covers a position.
 //!
-//! An array of `2^depth` slots, indexed by the first bits of the position. A segment whose own
+//! One slot, then an array of `2^depth` of them, from 16 upwards, indexed by the first bits of the position. A segment whose own
 //! prefix is shorter fills a run of neighbouring slots. A slot repeats what a look-up needs, so
 //! that it goes from the directory straight to the bucket. Without any segment there is no
 //! allocation; with a single one the slot lies in the directory itself.
@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use crate::bucket::Bucket;
-use crate::geometry::{MAX_DEPTH, Position};
+use crate::geometry::{FIRST_DEPTH, MAX_DEPTH, POSITION_BITS, Position};
 use crate::segment::{Place, Segment};
 
 pub(crate) struct Slot<T> {
@@ -119,6 +119,29 @@ impl<T> Directory<T> {
         self.slots.capacity() * size_of::<Slot<T>>()
     }
 
+    /// Whether there is no more than one segment, which positions follow directly from hashes.
+    pub(crate) fn is_narrow(&self) -> bool {
+        self.depth == 0
+    }
+
+    /// Where `hash` lies while the directory is what it is.
+    #[inline]
+    pub(crate) fn position(&self, hash: u64) -> Position {
+        if self.depth == 0 { Position::narrow(hash) } else { Position::wide(hash) }
+    }
+
+    /// Where the scan cursor `cursor` points.
+    pub(crate) fn position_at(&self, cursor: u64) -> Position {
+        self.position(Position::hash_at(cursor))
+    }
+
+    /// The least cursor that points to `position` or behind it; `None` if there is none.
+    pub(crate) fn cursor(&self, position: Position) -> Option<u64> {
+        let wide = self.depth > 0;
+        let cursor = if wide { position.wide_cursor() } else { position.narrow_cursor() };
+        (cursor >> POSITION_BITS == 0).then_some(cursor)
+    }
+
     /// The slot that covers `position`.
     #[inline]
     pub(crate) fn slot(&self, position: Position) -> &Slot<T> {
@@ -126,6 +149,7 @@ impl<T> Directory<T> {
     }
 
     #[inline]
+    #[expect(clippy::needless_pass_by_ref_mut, reason = "it proves that the segment is not shared")]
     pub(crate) fn segment_mut(&mut self, position: Position) -> Option<&mut Segment<T>> {
         // SAFETY: 1. the segment is live while a slot names it; 2. the mutable borrow of the
         // directory, through which alone segments and buckets are reached, makes it unique.
@@ -178,10 +202,21 @@ impl<T> Directory<T> {
         depth < self.depth || depth < MAX_DEPTH && 1 << depth < 8 * u64::from(self.runs + 1)
     }
 
-    /// Cuts the empty run at `position` in two.
+    /// Prefix bits of the runs into which the one at `position` is cut.
+    pub(crate) fn depth_of_parts(&self, position: Position) -> u32 {
+        if self.depth == 0 { FIRST_DEPTH } else { self.slot(position).depth + 1 }
+    }
+
+    /// Cuts the empty run at `position` into parts. For the first cut the position is the start.
     pub(crate) fn split(&mut self, position: Position) {
         let Slot { segment, depth, .. } = *self.slot(position);
         debug_assert!(segment.is_none());
+        if self.depth == 0 {
+            self.slots = vec![Slot::empty(FIRST_DEPTH); 1 << FIRST_DEPTH];
+            self.depth = FIRST_DEPTH;
+            self.runs = 1 << FIRST_DEPTH;
+            return;
+        }
         if depth == self.depth {
             self.double();
         }
@@ -192,7 +227,7 @@ impl<T> Directory<T> {
     /// Whether the run at `position` has a sibling of its own depth, and that sibling's position.
     pub(crate) fn sibling(&self, position: Position) -> Option<Position> {
         let depth = self.slot(position).depth;
-        if depth == 0 {
+        if depth <= FIRST_DEPTH {
             return None;
         }
         let parent = position.segment_start(depth - 1);
@@ -204,7 +239,7 @@ impl<T> Directory<T> {
     /// Joins the empty run at `position` with its empty sibling.
     pub(crate) fn join(&mut self, position: Position) {
         let depth = self.slot(position).depth;
-        debug_assert!(depth > 0);
+        debug_assert!(depth > FIRST_DEPTH);
         let run = self.run_mut(position, depth - 1);
         debug_assert!(run.iter().all(|slot| slot.segment.is_none() && slot.depth == depth));
         run.fill(Slot::empty(depth - 1));
@@ -217,23 +252,17 @@ impl<T> Directory<T> {
     }
 
     fn double(&mut self) {
-        let old = if self.depth == 0 { std::slice::from_ref(&self.root) } else { &self.slots };
-        let mut slots = Vec::with_capacity(old.len() * 2);
-        slots.extend(old.iter().flat_map(|slot| [*slot, *slot]));
+        let mut slots = Vec::with_capacity(self.slots.len() * 2);
+        slots.extend(self.slots.iter().flat_map(|slot| [*slot, *slot]));
         self.slots = slots;
         self.depth += 1;
     }
 
     /// Reduces the directory to the depth of its deepest run.
     fn halve(&mut self) {
-        let deepest = self.slots.iter().map(|slot| slot.depth).max().unwrap_or(0);
+        let deepest = self.slots.iter().map(|slot| slot.depth).max().unwrap_or(self.depth);
         let step = 1 << (self.depth - deepest);
-        if deepest == 0 {
-            self.root = self.slots.first().copied().unwrap_or(Slot::empty(0));
-            self.slots = Vec::new();
-        } else {
-            self.slots = self.slots.iter().step_by(step).copied().collect();
-        }
+        self.slots = self.slots.iter().step_by(step).copied().collect();
         self.depth = deepest;
     }
 }

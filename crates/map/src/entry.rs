@@ -22,18 +22,18 @@ pub struct OccupiedEntry<'a, T> {
 /// The place for an element that is not in the table.
 pub struct VacantEntry<'a, T> {
     map: &'a mut KevyMap<T>,
-    position: Position,
-    tag: u8,
+    hash: u64,
 }
 
 impl<T> KevyMap<T> {
     /// Looks for the element with `hash` for which `eq` holds.
     #[inline]
     pub fn entry(&mut self, hash: u64, eq: impl FnMut(&T) -> bool) -> Entry<'_, T> {
-        let (position, tag) = (Position::of(hash), tag(hash));
-        match self.directory.slot(position).find(position, tag, eq).map(|(place, _)| place) {
+        let position = self.directory.position(hash);
+        let found = self.directory.slot(position).find(position, tag(hash), eq);
+        match found.map(|(place, _)| place) {
             Some(place) => Entry::Occupied(OccupiedEntry { map: self, position, place }),
-            None => Entry::Vacant(VacantEntry { map: self, position, tag }),
+            None => Entry::Vacant(VacantEntry { map: self, hash }),
         }
     }
 }
@@ -82,6 +82,6 @@ impl<'a, T> VacantEntry<'a, T> {
     #[inline]
     #[expect(clippy::expect_used, reason = "what was just inserted is there")]
     pub fn insert(self, value: T, hasher: impl Fn(&T) -> u64) -> &'a mut T {
-        self.map.insert_at(self.position, self.tag, value, hasher).expect("inserted")
+        self.map.insert_at(self.hash, value, hasher).expect("inserted")
     }
 }

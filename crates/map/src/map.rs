@@ -62,7 +62,7 @@ impl<T> KevyMap<T> {
     /// The element with `hash` for which `eq` holds.
     #[inline]
     pub fn find(&self, hash: u64, eq: impl FnMut(&T) -> bool) -> Option<&T> {
-        let position = Position::of(hash);
+        let position = self.directory.position(hash);
         let (_, value) = self.directory.slot(position).find(position, tag(hash), eq)?;
         Some(value)
     }
@@ -70,7 +70,7 @@ impl<T> KevyMap<T> {
     /// As [`Self::find`], to be changed in place; its hash must stay the same.
     #[inline]
     pub fn find_mut(&mut self, hash: u64, eq: impl FnMut(&T) -> bool) -> Option<&mut T> {
-        let position = Position::of(hash);
+        let position = self.directory.position(hash);
         let (place, _) = self.directory.slot(position).find(position, tag(hash), eq)?;
         self.directory.segment_mut(position)?.get_mut(place)
     }
@@ -79,14 +79,14 @@ impl<T> KevyMap<T> {
     /// the table; it is called for those of one segment if that has to grow.
     #[inline]
     pub fn insert_unique(&mut self, hash: u64, value: T, hasher: impl Fn(&T) -> u64) {
-        self.insert_at(Position::of(hash), tag(hash), value, hasher);
+        self.insert_at(hash, value, hasher);
     }
 
     /// Removes and gives back the element with `hash` for which `eq` holds. Gives memory back as
     /// the table empties, at most one segment's a call.
     #[inline]
     pub fn remove(&mut self, hash: u64, eq: impl FnMut(&T) -> bool) -> Option<T> {
-        let position = Position::of(hash);
+        let position = self.directory.position(hash);
         let (place, _) = self.directory.slot(position).find(position, tag(hash), eq)?;
         self.remove_at(position, place)
     }
@@ -94,7 +94,7 @@ impl<T> KevyMap<T> {
     /// Hints that an element with `hash` will be looked for: its bucket is brought near.
     #[inline]
     pub fn prefetch(&self, hash: u64) {
-        let position = Position::of(hash);
+        let position = self.directory.position(hash);
         if let Some((_, bucket)) = self.directory.slot(position).home(position) {
             prefetch(std::ptr::from_ref(bucket));
         }
@@ -105,7 +105,7 @@ impl<T> KevyMap<T> {
     /// be missed.
     #[inline]
     pub fn candidates(&self, hash: u64, mut f: impl FnMut(&T)) {
-        let position = Position::of(hash);
+        let position = self.directory.position(hash);
         if let Some((_, bucket)) = self.directory.slot(position).home(position) {
             bucket.matches(tag(hash)).filter_map(|slot| bucket.get(slot)).for_each(&mut f);
         }
@@ -167,12 +167,20 @@ impl<T> KevyMap<T> {
             let Some(next) = self.clear_from.segment_end(slot.depth()) else {
                 self.clear_from = Position::START;
                 if self.len == 0 {
-                    self.directory = Directory::new();
-                    self.memory = 0;
+                    self.reset();
                 }
                 return None;
             };
             self.clear_from = next;
         }
+    }
+
+    /// Gives back everything, with no element left.
+    pub(crate) fn reset(&mut self) {
+        debug_assert!(self.is_empty());
+        self.directory = Directory::new();
+        self.memory = 0;
+        self.clear_from = Position::START;
+        self.walk.restart();
     }
 }

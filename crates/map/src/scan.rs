@@ -24,7 +24,7 @@ impl<T> KevyMap<T> {
     /// intervals of that space; the interval that contains the cursor is reported whole. So an
     /// element may come twice only if its segment changed its size in between.
     pub fn scan(&self, cursor: u64, mut f: impl FnMut(&T)) -> u64 {
-        let mut position = Position::from_cursor(cursor);
+        let mut position = self.directory.position_at(cursor);
         for _ in 0..MOST_EMPTY_BUCKETS {
             let slot = self.directory.slot(position);
             let (depth, size) = (slot.depth(), slot.size());
@@ -45,13 +45,13 @@ impl<T> KevyMap<T> {
                 break;
             }
         }
-        position.cursor()
+        self.directory.cursor(position).unwrap_or(0)
     }
 
     /// An element chosen by the 64 random bits `random`, each about as likely as any other (within
     /// some percent). `None` if the table is empty, or so sparse that a bounded search fails.
     pub fn sample(&self, random: u64) -> Option<&T> {
-        let mut position = Position::of(random);
+        let mut position = self.directory.position(random);
         let mut state = random;
         for _ in 0..MOST_SEGMENTS {
             let slot = self.directory.slot(position);

@@ -27,6 +27,11 @@ impl Walk {
         Self { epoch: 0, from: None }
     }
 
+    /// The table has been emptied; what comes now is no part of the walk.
+    pub(crate) fn restart(&mut self) {
+        self.from = self.from.map(|_| Position::START);
+    }
+
     pub(crate) fn epoch(&self) -> u32 {
         self.epoch
     }
@@ -82,14 +87,14 @@ impl<T> KevyMap<T> {
     #[must_use]
     pub fn unwalked(&self, hash: u64) -> bool {
         self.is_walking()
-            && (self.directory.slot(Position::of(hash)).segment())
+            && (self.directory.slot(self.directory.position(hash)).segment())
                 .is_some_and(|segment| self.walk.wants(segment.walked))
     }
 
     /// Hands over the segment of `hash`, if that is still to be done.
     pub fn walk_segment_of(&mut self, hash: u64, f: impl FnMut(&T)) {
         if self.unwalked(hash) {
-            self.hand_over(Position::of(hash), f);
+            self.hand_over(self.directory.position(hash), f);
         }
     }
 
