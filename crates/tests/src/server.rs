@@ -178,7 +178,7 @@ impl Server {
     /// Sends a signal by name, such as `TERM`.
     pub fn signal(&self, name: &str) -> Result<()> {
         let status =
-            Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status()?;
+            Command::new("sh").args(["-c", &format!("kill -{name} {}", self.pid())]).status()?;
         ensure!(status.success(), "kill -{name} failed");
         Ok(())
     }
