@@ -107,7 +107,7 @@ impl Both {
             return;
         }
         self.before_change(hash);
-        if key % 2 == 0 {
+        if key.is_multiple_of(2) {
             self.map.insert_unique(hash, item, |item| quality.hash(item.key));
         } else {
             let Entry::Vacant(entry) = self.map.entry(hash, |item| item.key == key) else {
@@ -121,7 +121,7 @@ impl Both {
     fn remove(&mut self, key: u64) {
         let hash = self.quality.hash(key);
         self.before_change(hash);
-        let removed = if key % 2 == 0 {
+        let removed = if key.is_multiple_of(2) {
             self.map.remove(hash, |item| item.key == key)
         } else {
             match self.map.entry(hash, |item| item.key == key) {
