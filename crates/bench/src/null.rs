@@ -50,6 +50,11 @@ impl FrameScanner {
                 bytes = self.pass_argument(bytes, &mut command);
                 continue;
             }
+            if let (true, Some((value, len))) = (self.line.is_empty(), whole_header(bytes)) {
+                self.begin(bytes[0], value)?;
+                bytes = &bytes[len..];
+                continue;
+            }
             let Some(newline) = bytes.iter().position(|&byte| byte == b'\n') else {
                 let room = LINE_KEPT.saturating_sub(self.line.len());
                 self.line.extend_from_slice(&bytes[..bytes.len().min(room)]);
@@ -58,11 +63,11 @@ impl FrameScanner {
             let (line, rest) = bytes.split_at(newline + 1);
             bytes = rest;
             if self.line.is_empty() {
-                self.header(line, &mut command)?;
+                self.line(line, &mut command)?;
             } else {
                 let mut whole = std::mem::take(&mut self.line);
                 whole.extend_from_slice(line);
-                self.header(&whole, &mut command)?;
+                self.line(&whole, &mut command)?;
                 whole.clear();
                 self.line = whole;
             }
@@ -85,44 +90,55 @@ impl FrameScanner {
         &bytes[passed..]
     }
 
-    #[inline]
-    fn header(
+    /// A line that came in pieces, or is no header of a frame.
+    fn line(
         &mut self,
         line: &[u8],
         command: &mut impl FnMut(u8),
     ) -> std::result::Result<(), NotRequests> {
-        if self.arguments == 0 {
-            match line {
-                [b'*', digits @ ..] => self.arguments = number(digits)?,
-                // Empty lines between commands are allowed.
-                [b'\r', b'\n'] | [b'\n'] => {}
-                [letter, ..] => command(letter.to_ascii_uppercase()),
-                [] => {}
+        match (whole_header(line), line) {
+            (Some((value, _)), _) => self.begin(line[0], value),
+            (None, _) if self.arguments > 0 || line[0] == b'*' => Err(NotRequests),
+            // Empty lines between commands are allowed.
+            (None, b"\r\n" | b"\n") => Ok(()),
+            (None, _) => {
+                command(line[0].to_ascii_uppercase());
+                Ok(())
             }
-            return Ok(());
         }
-        let [b'$', digits @ ..] = line else {
-            return Err(NotRequests);
-        };
-        self.skip = number(digits)? as usize + 2;
-        self.arguments -= 1;
-        self.name_next = self.letter == 0;
+    }
+
+    /// The header of a command or of an argument, whichever is due.
+    #[inline]
+    fn begin(&mut self, kind: u8, value: u64) -> std::result::Result<(), NotRequests> {
+        match (kind, self.arguments) {
+            (b'*', 0) => self.arguments = value,
+            (b'$', 1..) => {
+                self.skip = value as usize + 2;
+                self.arguments -= 1;
+                self.name_next = self.letter == 0;
+            }
+            _ => return Err(NotRequests),
+        }
         Ok(())
     }
 }
 
-/// Digits up to a carriage return.
+/// The number of a header line that is there in whole, and the length of the line.
 #[inline]
-fn number(digits: &[u8]) -> std::result::Result<u64, NotRequests> {
+fn whole_header(bytes: &[u8]) -> Option<(u64, usize)> {
+    let (b'*' | b'$', digits) = bytes.split_first()? else {
+        return None;
+    };
     let mut value = 0u64;
-    for &byte in digits.iter().take(12) {
+    for (i, &byte) in digits.iter().take(12).enumerate() {
         match byte {
             b'0'..=b'9' => value = value * 10 + u64::from(byte - b'0'),
-            b'\r' => return Ok(value),
-            _ => break,
+            b'\r' if i > 0 && digits.get(i + 1) == Some(&b'\n') => return Some((value, i + 3)),
+            _ => return None,
         }
     }
-    Err(NotRequests)
+    None
 }
 
 /// What is answered.

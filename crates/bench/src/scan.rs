@@ -57,8 +57,13 @@ impl Scanner {
                 break;
             };
             let (line, rest) = bytes.split_at(newline + 1);
+            let before = bytes.len();
             bytes = rest;
-            completed += self.header(line, &mut bytes)?;
+            let finished = self.header(line, &mut bytes)?;
+            completed += finished;
+            if finished == 1 && matches!(line[0], b'$' | b'+' | b':') {
+                completed += pass_repetitions(line, before - bytes.len(), &mut bytes);
+            }
         }
         Ok(completed)
     }
@@ -146,6 +151,18 @@ impl Scanner {
             self.first_error = Some(text.trim_end().to_owned());
         }
     }
+}
+
+/// Pipelines bring the same reply over and over: passes the frames of `len` bytes that begin with
+/// the same line as the last one, and hence are as long, and returns how many there were.
+#[inline]
+fn pass_repetitions(line: &[u8], len: usize, bytes: &mut &[u8]) -> u64 {
+    let mut passed = 0;
+    while bytes.len() >= len && bytes.starts_with(line) {
+        *bytes = &bytes[len..];
+        passed += 1;
+    }
+    passed
 }
 
 /// The decimal number between the type byte of a line and its end.
