@@ -189,6 +189,19 @@ pub struct KeySpec {
     pub begin: Begin,
     /// How many there are.
     pub find: Find,
+    /// What is done to them instead in calls without certain options.
+    pub variant: Option<Variant>,
+}
+
+/// Calls in which less is done to the keys than [`KeySpec::flags`] says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Variant {
+    /// None of these words, in capitals…
+    pub words: &'static [&'static str],
+    /// …is among the arguments from this one on.
+    pub from: u16,
+    /// What is done then.
+    pub flags: KeyFlags,
 }
 
 impl KeySpec {
@@ -207,7 +220,26 @@ impl KeySpec {
     /// Keys from `index` to `last` (see [`Find::Range`]), every `step`-th argument.
     #[must_use]
     pub const fn range(index: u16, last: i16, step: u16, flags: KeyFlags) -> Self {
-        Self { flags, begin: Begin::Index(index), find: Find::Range { last, step, limit: 0 } }
+        let find = Find::Range { last, step, limit: 0 };
+        Self { flags, begin: Begin::Index(index), find, variant: None }
+    }
+
+    /// The same, but `flags` in calls without any of `words` from argument `from` on.
+    #[must_use]
+    pub const fn without(self, words: &'static [&'static str], from: u16, flags: KeyFlags) -> Self {
+        Self { variant: Some(Variant { words, from, flags }), ..self }
+    }
+
+    /// What this call does to the keys.
+    #[inline]
+    #[must_use]
+    pub fn flags_in(&self, args: &Args<'_>) -> KeyFlags {
+        let full = self.flags.difference(KeyFlags::VARIABLE_FLAGS);
+        let Some(Variant { words, from, flags }) = self.variant else { return full };
+        let mut options = args.iter().skip(usize::from(from));
+        let is_one =
+            |arg: &[u8]| words.iter().any(|word| arg.eq_ignore_ascii_case(word.as_bytes()));
+        if options.any(is_one) { full } else { flags }
     }
 
     /// Calls `each` with the position of every key among `args`, in order.
@@ -375,7 +407,8 @@ impl Row {
     /// Calls `each` with the position of every key among `args` and what is done to it.
     pub fn each_key(&self, args: &Args<'_>, mut each: impl FnMut(usize, KeyFlags)) {
         for spec in self.keys {
-            spec.positions(args, |at| each(at, spec.flags));
+            let flags = spec.flags_in(args);
+            spec.positions(args, |at| each(at, flags));
         }
     }
 }

@@ -19,7 +19,8 @@ pub(super) const SET: Row = Row {
             .union(KeyFlags::ACCESS)
             .union(KeyFlags::UPDATE)
             .union(KeyFlags::VARIABLE_FLAGS),
-    )],
+    )
+    .without(&["GET"], 3, KeyFlags::OW.union(KeyFlags::UPDATE))],
     tips: &[],
     doc: Doc {
         summary: "Sets a key to a string, whatever it held; on conditions, and for a time.",

@@ -1,0 +1,96 @@
+//! Random calls made from the syntax lines.
+
+use kevy_command::Row;
+use kevy_command::syntax::{Argument, Kind, parse};
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+
+/// Deadlines are at least so many milliseconds away, so that a comparison with a server in real time
+/// is over before.
+const FAR: i64 = 60_000;
+
+/// Makes calls over a few keys, so that they meet.
+pub(crate) struct Generator {
+    rng: StdRng,
+    /// The time about which absolute times lie, in Unix milliseconds.
+    pub(crate) now_ms: i64,
+}
+
+impl Generator {
+    pub(crate) fn new(seed: u64, now_ms: i64) -> Self {
+        Self { rng: StdRng::seed_from_u64(seed), now_ms }
+    }
+
+    pub(crate) fn rng(&mut self) -> &mut StdRng {
+        &mut self.rng
+    }
+
+    /// A call of the command whose names are `name`: valid by its syntax, with sensible values.
+    pub(crate) fn call(&mut self, name: &str, row: &Row) -> Vec<Vec<u8>> {
+        let mut call: Vec<Vec<u8>> = name.split('|').map(|part| part.as_bytes().to_vec()).collect();
+        let arguments = parse(row.doc.syntax).unwrap_or_else(|why| panic!("{name}: {why}"));
+        arguments.iter().for_each(|argument| self.argument(argument, &mut call));
+        call
+    }
+
+    fn argument(&mut self, argument: &Argument, call: &mut Vec<Vec<u8>>) {
+        if argument.optional && self.rng.random_bool(0.5) {
+            return;
+        }
+        let times = if argument.multiple { self.rng.random_range(1..=4) } else { 1 };
+        for _ in 0..times {
+            self.once(argument, call);
+        }
+    }
+
+    fn once(&mut self, argument: &Argument, call: &mut Vec<Vec<u8>>) {
+        if let Some(token) = &argument.token {
+            call.push(token.as_bytes().to_vec());
+        }
+        match argument.kind {
+            Kind::PureToken => {}
+            Kind::OneOf => {
+                let chosen = argument.children.choose(&mut self.rng).unwrap().clone();
+                self.once(&chosen, call);
+            }
+            Kind::Block => {
+                argument.children.iter().for_each(|child| self.argument(child, call));
+            }
+            _ => call.push(self.value(argument).into_bytes()),
+        }
+    }
+
+    fn value(&mut self, argument: &Argument) -> String {
+        match (argument.kind, argument.name.as_str()) {
+            (Kind::Key, _) => self.pick(&["a", "b", "c", "{a}d", "e"]),
+            (Kind::Pattern, _) => self.pick(&["*", "a*", "[abc]", "?"]),
+            (Kind::Double, _) => self.pick(&["0.5", "-1.25", "3.0e3", "10"]),
+            (Kind::UnixTime, name) => {
+                let away = if self.rng.random_bool(0.2) { -100_000..-1_000 } else { FAR..FAR * 50 };
+                let ms = self.now_ms + self.rng.random_range(away);
+                (if name == "unix-time-seconds" { ms / 1000 } else { ms }).to_string()
+            }
+            (Kind::Integer, "seconds" | "count") => {
+                self.rng.random_range(FAR / 1_000..FAR / 20).to_string()
+            }
+            (Kind::Integer, "milliseconds") => self.rng.random_range(FAR..FAR * 50).to_string(),
+            (Kind::Integer, "offset") => self.rng.random_range(0..20).to_string(),
+            (Kind::Integer, "db" | "destination-db" | "index" | "index1" | "index2") => {
+                self.rng.random_range(0..3).to_string()
+            }
+            (Kind::Integer, "protover") => self.rng.random_range(2..=3).to_string(),
+            (Kind::Integer, "cursor") => "0".to_owned(),
+            (Kind::Integer, _) => self.rng.random_range(-10..10).to_string(),
+            (_, "username") => "default".to_owned(),
+            (_, "command") => "get".to_owned(),
+            (_, "arg") => "a".to_owned(),
+            (_, "type") => "string".to_owned(),
+            _ => self.pick(&["", "1", "17", "x", "hello", "-3", "1.5", "0.1", "a b"]),
+        }
+    }
+
+    fn pick(&mut self, values: &[&str]) -> String {
+        (*values.choose(&mut self.rng).unwrap()).to_owned()
+    }
+}

@@ -1,0 +1,252 @@
+//! What holds for every row.
+
+use crate::generate::Generator;
+use crate::machine::{Machine, table};
+use crate::render::render;
+use kevy_command::row::{Begin, Find, KeyFlags};
+use kevy_command::{Flags, Row, Run, Table};
+use kevy_resp::Proto;
+use rand::Rng;
+
+/// Commands that write without naming keys.
+const WHOLE_KEYSPACE: [&str; 3] = ["flushall", "flushdb", "swapdb"];
+
+/// All rows that have a handler, with their full names.
+fn callable(table: &Table) -> Vec<(String, &'static Row)> {
+    let entries = table.entries().map(|(_, entry)| (entry.full_name.clone(), entry.row));
+    entries.filter(|(_, row)| !matches!(row.run, Run::Container(_))).collect()
+}
+
+#[test]
+fn names_are_unique_and_small() {
+    let table = table();
+    for (_, entry) in table.entries() {
+        assert_eq!(entry.row.name, entry.row.name.to_lowercase());
+        let found = table.named(entry.full_name.as_bytes()).expect("a named row");
+        assert_eq!(table.entry(found.id).full_name, entry.full_name);
+    }
+}
+
+#[test]
+fn key_specifications_fit_the_arity() {
+    for (name, row) in callable(&table()) {
+        let shortest = i64::from(row.arity.unsigned_abs());
+        for spec in row.keys {
+            let Begin::Index(first) = spec.begin else { continue };
+            assert!(usize::from(first) > name.matches('|').count(), "{name}");
+            let last = match spec.find {
+                Find::Range { last, .. } if last >= 0 => i64::from(first) + i64::from(last),
+                _ => i64::from(first),
+            };
+            assert!(last < shortest, "{name}: key {last} of {shortest} arguments");
+        }
+    }
+}
+
+#[test]
+fn exactly_the_writes_write_keys() {
+    let writing = KeyFlags::RW | KeyFlags::OW | KeyFlags::RM;
+    for (name, row) in callable(&table()) {
+        let writes = row.keys.iter().any(|spec| spec.flags.intersects(writing))
+            || WHOLE_KEYSPACE.contains(&name.as_str());
+        assert_eq!(row.flags.contains(Flags::WRITE), writes, "{name}");
+        assert!(!row.flags.contains(Flags::WRITE | Flags::READONLY), "{name}");
+        assert_eq!(
+            matches!(row.run, Run::Keys(_) | Run::Session(..)),
+            !row.keys.is_empty(),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn rows_are_documented() {
+    for (name, row) in callable(&table()) {
+        let doc = &row.doc;
+        assert!(
+            doc.summary.ends_with('.') && doc.summary.starts_with(char::is_uppercase),
+            "{name}"
+        );
+        assert!(
+            doc.complexity.starts_with("O(") || doc.complexity.starts_with("Depends"),
+            "{name}"
+        );
+        assert_eq!(doc.since.split('.').count(), 3, "{name}");
+        kevy_command::syntax::parse(doc.syntax).unwrap_or_else(|why| panic!("{name}: {why}"));
+    }
+}
+
+#[test]
+fn calls_by_the_syntax_are_accepted() {
+    let table = table();
+    let mut generator = Generator::new(1, 1_000_000);
+    for (name, row) in callable(&table) {
+        for _ in 0..60 {
+            let call = generator.call(&name, row);
+            assert!(row.fits(call.len()), "{name}: {} arguments", call.len());
+            let reply = render(&Machine::new(1, Proto::Resp2).call(0, &call));
+            let refused = ["!ERR syntax", "!ERR wrong number", "!ERR unknown", "!ERR Unsupported"];
+            assert!(!refused.iter().any(|why| reply.starts_with(why)), "{call:?}: {reply}");
+        }
+    }
+}
+
+/// Several calls of random writing rows, the time going on between them.
+fn random_history(machine: &mut Machine, generator: &mut Generator, of: &str, row: &Row) {
+    let rows = callable(&table());
+    let writing: Vec<_> = rows.iter().filter(|(_, row)| row.flags.contains(Flags::WRITE)).collect();
+    for _ in 0..12 {
+        let call = if generator.rng().random_bool(0.4) {
+            generator.call(of, row)
+        } else {
+            let (name, row) = writing[generator.rng().random_range(0..writing.len())];
+            generator.call(name, row)
+        };
+        machine.call(0, &call);
+        if generator.rng().random_bool(0.1) {
+            let db = generator.rng().random_range(0..3_u32).to_string();
+            machine.call(0, &["SELECT".as_bytes(), db.as_bytes()]);
+        }
+        machine.now_ms += generator.rng().random_range(0..300_000);
+        generator.now_ms = machine.now_ms;
+    }
+}
+
+#[test]
+fn recorded_frames_lead_to_the_same_keys() {
+    for (name, row) in callable(&table()) {
+        if !row.flags.contains(Flags::WRITE) {
+            continue;
+        }
+        for seed in 0..40 {
+            let mut machine = Machine::new(4, Proto::Resp2);
+            let mut generator = Generator::new(seed, machine.now_ms);
+            random_history(&mut machine, &mut generator, &name, row);
+            let log = std::mem::take(&mut machine.log);
+            // Nothing expires while a log is read, so it must say all expiries itself.
+            let mut other = Machine::new(1, Proto::Resp2);
+            other.now_ms = i64::MIN;
+            other.replay(&log);
+            let now_ms = machine.now_ms;
+            assert_eq!(
+                machine.digest(now_ms),
+                other.digest(now_ms),
+                "{name}, seed {seed}: {log:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn calls_that_change_nothing_record_nothing() {
+    for (name, row) in callable(&table()) {
+        for seed in 0..30 {
+            let mut machine = Machine::new(2, Proto::Resp2);
+            let mut generator = Generator::new(seed, machine.now_ms);
+            random_history(&mut machine, &mut generator, "set", &row_named("set"));
+            let now_ms = machine.now_ms;
+            let before = machine.digest(now_ms);
+            let call = generator.call(&name, row);
+            machine.call(0, &call);
+            let recorded = std::mem::take(&mut machine.log);
+            if recorded.is_empty() {
+                assert_eq!(before, machine.digest(now_ms), "{call:?}");
+            }
+        }
+    }
+}
+
+fn row_named(name: &str) -> Row {
+    *table().named(name.as_bytes()).unwrap().row
+}
+
+#[test]
+fn both_protocols_carry_the_same_data() {
+    let rows = callable(&table());
+    for (stores, seed) in [(1, 1), (4, 2)] {
+        let mut two = Machine::new(stores, Proto::Resp2);
+        let mut three = Machine::new(stores, Proto::Resp3);
+        let mut generator = Generator::new(seed, two.now_ms);
+        for _ in 0..3_000 {
+            let (name, row) = &rows[generator.rng().random_range(0..rows.len())];
+            // These change the protocol or the replies, or choose by chance.
+            let own = ["hello", "reset", "client|reply", "randomkey", "quit", "client|id"];
+            if own.contains(&name.as_str()) {
+                continue;
+            }
+            let call = generator.call(name, row);
+            let (a, b) = (two.call(0, &call), three.call(0, &call));
+            let unordered = matches!(name.as_str(), "keys" | "scan");
+            if !unordered {
+                assert_eq!(sorted_sets(&render(&a)), sorted_sets(&render(&b)), "{call:?}");
+            }
+        }
+    }
+}
+
+/// Sets are arrays in the older protocol, so their order cannot be told apart there.
+fn sorted_sets(text: &str) -> Vec<char> {
+    let mut chars: Vec<char> = text.chars().collect();
+    chars.sort_unstable();
+    chars
+}
+
+#[test]
+fn random_bytes_are_answered_in_whole_replies() {
+    let rows = callable(&table());
+    let mut generator = Generator::new(7, 1_000_000);
+    let mut machine = Machine::new(2, Proto::Resp3);
+    let odd: [&[u8]; 8] = [
+        b"",
+        b"-1",
+        b"9223372036854775807",
+        b"-9223372036854775808",
+        b"nan",
+        b"\r\n",
+        b"0",
+        b"get",
+    ];
+    for _ in 0..6_000 {
+        let (name, row) = &rows[generator.rng().random_range(0..rows.len())];
+        if name == "client|reply" {
+            continue;
+        }
+        let mut call = generator.call(name, row);
+        let at = generator.rng().random_range(0..call.len());
+        if at > name.matches('|').count() {
+            call[at] = odd[generator.rng().random_range(0..odd.len())].to_vec();
+        }
+        if generator.rng().random_bool(0.2) {
+            call.truncate(at + 1);
+        }
+        render(&machine.call(0, &call));
+    }
+}
+
+#[test]
+fn walks_meet_every_key() {
+    for stores in [1, 4] {
+        let mut machine = Machine::new(stores, Proto::Resp2);
+        let names: Vec<String> = (0..3_000).map(|n| format!("key:{n}")).collect();
+        for name in &names {
+            machine.call(0, &["SET", name, "1"]);
+        }
+        let mut met = Vec::new();
+        let mut cursor = "0".to_owned();
+        loop {
+            let reply = render(&machine.call(0, &["SCAN", &cursor, "COUNT", "100"]));
+            let texts: Vec<&str> = reply.split('"').skip(1).step_by(2).collect();
+            met.extend(texts[1..].iter().map(|text| (*text).to_owned()));
+            assert!(texts.len() < 400, "{} keys at once", texts.len());
+            cursor = texts[0].to_owned();
+            if cursor == "0" {
+                break;
+            }
+        }
+        met.sort();
+        met.dedup();
+        let mut names = names;
+        names.sort();
+        assert_eq!(met, names);
+    }
+}

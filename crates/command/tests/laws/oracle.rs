@@ -1,0 +1,239 @@
+//! Comparison with redis-server, the oracle.
+
+use crate::generate::Generator;
+use crate::machine::{Machine, table};
+use crate::render::{frame_text, render};
+use crate::transcript::{self, Kind, comparable};
+use kevy_resp::Proto;
+use kevy_resp::decode::Frame;
+use kevy_tests::environment::Need;
+use kevy_tests::server::Server;
+use rand::Rng;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+struct Oracle {
+    server: Server,
+    clients: Vec<TcpStream>,
+}
+
+impl Oracle {
+    /// Starts the oracle; none if this machine is said to have none.
+    fn start() -> Option<Self> {
+        if !Need::RedisServer.wanted() {
+            return None;
+        }
+        let server = Server::oracle(&[]).expect("redis-server, or KEVY_TEST_WITHOUT=redis-server");
+        let mut oracle = Self { server, clients: Vec::new() };
+        oracle.reconnect();
+        Some(oracle)
+    }
+
+    fn reconnect(&mut self) {
+        let connect = || TcpStream::connect(self.server.address()).unwrap();
+        self.clients = (0..3).map(|_| connect()).collect();
+        self.call(0, &["FLUSHALL"]);
+    }
+
+    fn call(&mut self, client: usize, args: &[impl AsRef<[u8]>]) -> Frame {
+        let mut bytes = Vec::new();
+        kevy_resp::write_command(&mut bytes, args);
+        let stream = &mut self.clients[client];
+        stream.write_all(&bytes).unwrap();
+        let mut received = Vec::new();
+        loop {
+            if let Some((frame, _)) = kevy_resp::decode::decode(&received).unwrap() {
+                return frame;
+            }
+            let mut buffer = [0; 16 * 1024];
+            let len = stream.read(&mut buffer).unwrap();
+            assert_ne!(len, 0, "the oracle closed the connection");
+            received.extend_from_slice(&buffer[..len]);
+        }
+    }
+
+    fn version(&mut self) -> String {
+        let Frame::Bulk(info) = self.call(0, &["INFO", "server"]) else { panic!("INFO") };
+        let info = String::from_utf8_lossy(&info).into_owned();
+        let version = info.lines().find_map(|line| line.strip_prefix("redis_version:"));
+        version.expect("a version").to_owned()
+    }
+}
+
+/// Where our rows differ from what a version of the oracle says of its commands, and why.
+///
+/// Version, command, field (`*`: all of them), reason.
+const DIFFERENCES: &[(&str, &str, &str, &str)] = &[
+    ("7.0.15", "msetnx", "tips", "cannot be split among shards; told so from 7.2 on"),
+    ("7.0.15", "scan", "flags", "touches_arbitrary_keys is told from 7.2 on"),
+    ("7.0.15", "scan", "tips", "response_policy is told from 7.2 on"),
+    ("7.0.15", "randomkey", "flags", "touches_arbitrary_keys is told from 7.2 on"),
+    ("7.0.15", "randomkey", "tips", "response_policy is told from 7.2 on"),
+    ("7.0.15", "command|getkeys", "arity", "a call may have no arguments, as from 7.2 on"),
+    ("7.0.15", "command|getkeysandflags", "arity", "a call may have no arguments, as from 7.2 on"),
+    ("7.0.15", "client|setname", "tips", "told from 7.2 on"),
+    ("7.0.15", "client|setinfo", "*", "exists from 7.2 on"),
+    ("7.0.15", "client|no-touch", "*", "exists from 7.2 on"),
+];
+
+/// A command as `COMMAND INFO` tells it: field names and their texts.
+fn described(frame: &Frame) -> Option<Vec<(&'static str, String)>> {
+    let Frame::Array(items) = frame else { return None };
+    let names = ["name", "arity", "flags", "first", "last", "step", "categories", "tips", "keys"];
+    Some(names.into_iter().zip(items.iter().map(|item| frame_text(&without_notes(item)))).collect())
+}
+
+/// Notes in key specifications are prose, not facts.
+fn without_notes(frame: &Frame) -> Frame {
+    match frame {
+        Frame::Map(pairs) => Frame::Map(
+            pairs
+                .iter()
+                .filter(|(key, _)| key.as_bytes() != Some(b"notes"))
+                .map(|(key, value)| (key.clone(), without_notes(value)))
+                .collect(),
+        ),
+        Frame::Set(items) => Frame::Set(items.iter().map(without_notes).collect()),
+        other => other.clone(),
+    }
+}
+
+#[test]
+fn rows_are_those_of_the_oracle() {
+    let Some(mut oracle) = Oracle::start() else { return };
+    let version = oracle.version();
+    oracle.call(0, &["HELLO", "3"]);
+    let mut machine = Machine::new(1, Proto::Resp3);
+    let mut wrong = Vec::new();
+    for (_, entry) in table().entries().filter(|(_, entry)| !entry.row.name.is_empty()) {
+        let name = &entry.full_name;
+        let ours = machine.call(0, &["COMMAND", "INFO", name]);
+        let (ours, _) = kevy_resp::decode::decode(&ours).unwrap().unwrap();
+        let theirs = oracle.call(0, &["COMMAND", "INFO", name]);
+        let (Frame::Array(ours), Frame::Array(theirs)) = (ours, theirs) else { panic!("{name}") };
+        let ours = described(&ours[0]).unwrap();
+        let theirs = described(&theirs[0]).unwrap_or_default();
+        for (at, (field, text)) in ours.iter().enumerate() {
+            let their_text = theirs.get(at).map_or("", |their| their.1.as_str());
+            let listed = DIFFERENCES.iter().any(|(of, command, differing, _)| {
+                (*of, *command) == (&version, name) && (differing == field || *differing == "*")
+            });
+            if (text != their_text) != listed {
+                wrong.push(format!("{name} {field}: ours {text}, theirs {their_text}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "with {version}:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn transcripts_hold_on_the_oracle() {
+    let Some(mut oracle) = Oracle::start() else { return };
+    for transcript in transcript::all().into_iter().filter(|transcript| transcript.on_redis) {
+        oracle.reconnect();
+        for step in &transcript.steps {
+            let Kind::Call { client, words, expected } = &step.kind else { continue };
+            let given = frame_text(&oracle.call(*client, words));
+            let (expected, given) = comparable(expected, &given);
+            assert_eq!(given, expected, "{}:{}", transcript.path.display(), step.line);
+        }
+    }
+}
+
+/// Commands whose replies are about the server, chance, or the table itself.
+const NOT_COMPARED: [&str; 17] = [
+    "hello",
+    "auth",
+    "reset",
+    "quit",
+    "time",
+    "randomkey",
+    "scan",
+    "keys",
+    "client|id",
+    "client|reply",
+    "client|setinfo",
+    "client|no-touch",
+    "client|help",
+    "object|help",
+    "object|idletime",
+    "command|help",
+    "command|docs",
+];
+
+fn compared(name: &str) -> bool {
+    !NOT_COMPARED.contains(&name) && !name.starts_with("command")
+}
+
+/// Whether two replies are equal but for times, a little apart for what passed meanwhile. A time
+/// is a large number: deadlines are far away.
+fn equal_but_for_times(ours: &str, theirs: &str) -> bool {
+    let near = |(ours, theirs): (&str, &str)| {
+        let number = |text: &str| text.trim_matches(['[', ']']).parse::<i64>();
+        match (number(ours), number(theirs)) {
+            (Ok(ours), Ok(theirs)) if ours.min(theirs) > 10_000 => ours.abs_diff(theirs) <= 2_000,
+            (Ok(ours), Ok(theirs)) if ours.min(theirs) > 40 => ours.abs_diff(theirs) <= 2,
+            _ => ours == theirs,
+        }
+    };
+    ours.split(", ").count() == theirs.split(", ").count()
+        && ours.split(", ").zip(theirs.split(", ")).all(near)
+}
+
+#[test]
+fn random_calls_are_answered_as_by_the_oracle() {
+    let Some(mut oracle) = Oracle::start() else { return };
+    let table = table();
+    let entries = table.entries().map(|(_, entry)| (entry.full_name.clone(), entry.row));
+    let rows: Vec<_> = entries
+        .filter(|(name, row)| compared(name) && !matches!(row.run, kevy_command::Run::Container(_)))
+        .collect();
+    let odd: [&[u8]; 9] = [
+        b"",
+        b"-1",
+        b"9223372036854775807",
+        b"-9223372036854775808",
+        b"nan",
+        b"0",
+        b"NX",
+        b"GET",
+        b"99999999999999999999",
+    ];
+    let mut machine = Machine::new(4, Proto::Resp2);
+    let mut generator = Generator::new(11, 0);
+    let mut history = Vec::new();
+    for _ in 0..8_000 {
+        let (name, row) = &rows[generator.rng().random_range(0..rows.len())];
+        generator.now_ms = unix_ms();
+        let mut call = generator.call(name, row);
+        if generator.rng().random_bool(0.15) {
+            let at = generator.rng().random_range(0..call.len());
+            if at > name.matches('|').count() {
+                call[at] = odd[generator.rng().random_range(0..odd.len())].to_vec();
+            }
+        } else if generator.rng().random_bool(0.05) {
+            let at = generator.rng().random_range(1..=call.len());
+            call.truncate(at);
+        }
+        machine.now_ms = unix_ms();
+        let ours = render(&machine.call(0, &call));
+        let theirs = frame_text(&oracle.call(0, &call));
+        let shown: Vec<_> = call.iter().map(|arg| arg.escape_ascii().to_string()).collect();
+        history.push(format!("{} => {ours}", shown.join(" ")));
+        let about_time =
+            ["ttl", "pttl", "expiretime", "pexpiretime", "exec"].contains(&name.as_str());
+        let tail = &history[history.len().saturating_sub(25)..];
+        assert!(
+            ours == theirs || about_time && equal_but_for_times(&ours, &theirs),
+            "{}\nours {ours}, theirs {theirs}\n{}",
+            shown.join(" "),
+            tail.join("\n")
+        );
+    }
+}
+
+fn unix_ms() -> i64 {
+    #[expect(clippy::disallowed_methods, reason = "the oracle lives in real time")]
+    let now = std::time::SystemTime::now();
+    now.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64
+}
