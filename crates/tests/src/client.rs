@@ -181,10 +181,17 @@ impl Client {
         Ok(())
     }
 
-    fn set_patience(&self, longest: Duration) -> Result<()> {
+    /// Makes reading and writing fail after waiting for `longest`.
+    pub fn set_patience(&self, longest: Duration) -> Result<()> {
         match &self.stream {
-            Stream::Tcp(stream) => stream.set_read_timeout(Some(longest))?,
-            Stream::Unix(stream) => stream.set_read_timeout(Some(longest))?,
+            Stream::Tcp(stream) => {
+                stream.set_read_timeout(Some(longest))?;
+                stream.set_write_timeout(Some(longest))?;
+            }
+            Stream::Unix(stream) => {
+                stream.set_read_timeout(Some(longest))?;
+                stream.set_write_timeout(Some(longest))?;
+            }
         }
         Ok(())
     }

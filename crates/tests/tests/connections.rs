@@ -160,6 +160,38 @@ fn output_beyond_its_limit_closes_the_client() -> Result<()> {
 }
 
 #[test]
+fn a_stranger_who_does_not_read_cannot_fill_the_memory() -> Result<()> {
+    let program = Program::under_test()?;
+    // redis-server lets them, up to some releases.
+    if !program.is_kevy {
+        return Ok(());
+    }
+    on_each(&[2], &["--requirepass", "secret"], |server| {
+        server.client()?.words("PING")?;
+        let before = server.resident()?;
+        let commands = b"GET a\r\n".repeat(64 * 1024);
+        let mut strangers = Vec::new();
+        for _ in 0..4 {
+            let mut stranger = server.client()?;
+            stranger.set_patience(Duration::from_millis(300))?;
+            // Sending ends as the server stops reading, or closes.
+            for _ in 0..64 {
+                if stranger.send_raw(&commands).is_err() {
+                    break;
+                }
+            }
+            strangers.push(stranger);
+        }
+        let grown = server.resident()?.saturating_sub(before);
+        ensure!(grown < 32 * MIB as u64, "grew by {grown} bytes");
+        let mut friend = server.client()?;
+        ensure!(friend.words("AUTH secret")?.is_ok());
+        ensure!(friend.words("SET a 1")?.is_ok());
+        Ok(())
+    })
+}
+
+#[test]
 fn one_client_too_many_is_told_so() -> Result<()> {
     let check = |server: &Server| -> Result<Vec<u8>> {
         let mut clients = Vec::new();

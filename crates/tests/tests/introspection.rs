@@ -1,7 +1,8 @@
 //! What tools read about the server: INFO, CLIENT LIST, COMMAND DOCS, MEMORY, statistics.
 
 use anyhow::{Context, Result, ensure};
-use kevy_tests::server::{eventually, on_each};
+use kevy_tests::environment::Program;
+use kevy_tests::server::{Layout, Server, eventually, on_each};
 use kevy_tests::value::Value;
 use std::collections::HashMap;
 
@@ -86,6 +87,24 @@ fn info_has_the_fields_that_others_need() -> Result<()> {
         }
         Ok(())
     })
+}
+
+#[test]
+fn the_chosen_driver_and_number_of_shards_are_what_runs() -> Result<()> {
+    let program = Program::under_test()?;
+    if !program.is_kevy {
+        return Ok(());
+    }
+    for layout in Layout::all(&[1, 2, 4]) {
+        let server = Server::start(&program, layout, &[])?;
+        let mut client = server.client()?;
+        let fields = info(&mut client, "server")?;
+        assert_eq!(fields["io_backend"], layout.backend.name());
+        let shards = client.words("CONFIG GET shards")?;
+        let shards = shards.items().context("CONFIG GET")?;
+        assert_eq!(shards[1].text(), layout.shards.to_string());
+    }
+    Ok(())
 }
 
 #[test]
