@@ -110,7 +110,7 @@ fn serializability(duration: Duration, seed: u64, shards: &[u32]) -> Result<()> 
     for layout in Layout::all(shards) {
         let server = Server::start(&program, layout, &[])?;
         let head = format!("{} shards, {}", layout.shards, layout.backend.name());
-        let summary = appends(server.address(), duration, seed)?;
+        let summary = appends(&[server.address()], duration, seed)?;
         println!(
             "{head}: {} histories with {} transactions are strictly serializable",
             summary.rounds, summary.transactions

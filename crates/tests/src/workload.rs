@@ -28,12 +28,13 @@ pub struct Summary {
     pub transactions: u64,
 }
 
-/// Runs clients against the server at `address` for `duration` and checks their histories.
-pub fn appends(address: SocketAddr, duration: Duration, seed: u64) -> Result<Summary> {
+/// Runs clients against the server at `addresses` for `duration` and checks their histories. With
+/// several addresses the clients are spread over them.
+pub fn appends(addresses: &[SocketAddr], duration: Duration, seed: u64) -> Result<Summary> {
     let deadline = Instant::now() + duration;
     let mut summary = Summary::default();
     while summary.rounds == 0 || Instant::now() < deadline {
-        let history = round(address, summary.rounds, seed)?;
+        let history = round(addresses, summary.rounds, seed)?;
         if let Err(why) = check(&history) {
             bail!("round {} of seed {seed} is not strictly serializable: {why}", summary.rounds);
         }
@@ -43,12 +44,13 @@ pub fn appends(address: SocketAddr, duration: Duration, seed: u64) -> Result<Sum
     Ok(summary)
 }
 
-fn round(address: SocketAddr, number: u64, seed: u64) -> Result<Vec<Transaction>> {
+fn round(addresses: &[SocketAddr], number: u64, seed: u64) -> Result<Vec<Transaction>> {
     let shared = Shared { clock: Instant::now(), tokens: AtomicU64::new(0), round: number };
     let histories = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..CLIENTS)
             .map(|client| {
                 let shared = &shared;
+                let address = addresses[client % addresses.len()];
                 let rng = StdRng::seed_from_u64(seed ^ number << 16 ^ (client as u64) << 8);
                 scope.spawn(move || Worker::connect(client, address, rng, shared)?.work())
             })
@@ -66,7 +68,7 @@ fn round(address: SocketAddr, number: u64, seed: u64) -> Result<Vec<Transaction>
         }
         history.append(&mut transactions);
     }
-    let mut last = Worker::connect(CLIENTS, address, StdRng::seed_from_u64(seed), &shared)?;
+    let mut last = Worker::connect(CLIENTS, addresses[0], StdRng::seed_from_u64(seed), &shared)?;
     last.run(vec![Request { reads: (0..KEYS).collect(), ..Request::default() }])?;
     history.append(&mut last.history);
     Ok(history)
@@ -80,6 +82,7 @@ struct Shared {
 
 struct Worker<'a> {
     number: usize,
+    address: SocketAddr,
     client: Client,
     rng: StdRng,
     shared: &'a Shared,
@@ -135,17 +138,18 @@ impl<'a> Worker<'a> {
         shared: &'a Shared,
     ) -> Result<Self> {
         let client = Client::connect(address)?;
-        Ok(Worker { number, client, rng, shared, history: Vec::new() })
+        Ok(Worker { number, address, client, rng, shared, history: Vec::new() })
     }
 
     fn work(mut self) -> Result<Vec<Transaction>> {
         while self.shared.clock.elapsed() < ROUND {
-            match self.rng.random_range(0..10) {
-                0..4 => {
+            match self.rng.random_range(0..100) {
+                0 => self.give_up()?,
+                1..40 => {
                     let request = self.request();
                     self.run(vec![request])?;
                 }
-                4..7 => {
+                40..70 => {
                     let count = self.rng.random_range(2..10);
                     let requests = (0..count).map(|_| self.request()).collect();
                     self.run(requests)?;
@@ -289,6 +293,22 @@ impl<'a> Worker<'a> {
             })
         });
         done.collect::<Result<Vec<_>>>().map(Some)
+    }
+
+    /// Begins a transaction and leaves without EXEC: nobody may ever see its tokens.
+    fn give_up(&mut self) -> Result<()> {
+        let mut frames = Vec::new();
+        encode(&mut frames, &["WATCH", &self.name(0)]);
+        encode(&mut frames, &["MULTI"]);
+        for key in 0..KEYS {
+            self.encode_operation(&Operation::Append { key, token: self.token() }, &mut frames);
+        }
+        self.client.send_raw(&frames)?;
+        if self.rng.random() {
+            self.client.reset_on_drop()?;
+        }
+        self.client = Client::connect(self.address)?;
+        Ok(())
     }
 
     /// Watches some keys, reads them, and appends to others if nothing has changed: what was read
