@@ -40,7 +40,7 @@ mod tests {
 
     /// Counts of 1,024 values of a bit field over many similar keys stay within 5 sigma.
     fn assert_spread(shift: u32) {
-        const KEYS: usize = if cfg!(miri) { 2_000 } else { 1 << 18 };
+        const KEYS: usize = 1 << 18;
         let mut counts = [0_f64; 1024];
         for i in 0..KEYS {
             let hash = hash(format!("key:{i:012}").as_bytes());
@@ -53,6 +53,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "statistics need many hashes and no pointers")]
     fn top_low_and_tag_bits_are_spread() {
         for shift in [54, 44, 34, 24, 8, 0] {
             assert_spread(shift);

@@ -47,7 +47,7 @@ fn an_insertion_rehashes_one_segment_at_most() {
 
 #[test]
 fn a_scan_of_an_unchanged_table_reports_everything_once() {
-    for keys in [0, 1, 5, 100, 1142, 1143, 5000, MANY] {
+    for keys in [0, 1, 5, 100, 1142, 1143, 5000, MANY].into_iter().filter(|&keys| keys <= MANY) {
         let map = filled(keys);
         let mut seen = vec![0_u8; keys as usize];
         let mut cursor = 0;
@@ -132,8 +132,8 @@ fn a_panicking_closure_leaves_the_table_as_it_was() {
         let attempt = catch_unwind(AssertUnwindSafe(|| {
             map.remove(hash(key), |_| panic!("no equality either")).is_some()
         }));
-        assert!(attempt.is_err() || cfg!(miri));
-        if cfg!(miri) && key > 300 {
+        assert!(attempt.is_err());
+        if cfg!(miri) && key > 100 {
             return;
         }
     }
@@ -170,7 +170,7 @@ fn prefetching_names_the_right_elements() {
         map.prefetch(hash(key));
         map.candidates(hash(key), |&other| if other == key { named += 1 } else { others += 1 });
     }
-    assert!(named > 800 && others < 60, "{named} {others}");
+    assert!(named > 800 && others < 100, "{named} {others}");
 }
 
 #[test]
