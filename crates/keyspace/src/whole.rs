@@ -27,9 +27,14 @@ impl Keyspace<'_> {
 
     /// Calls `f` with every key of a database that has not expired.
     pub fn keys(&self, db: usize, mut f: impl FnMut(&[u8])) {
+        self.records(db, |record| f(record.key()));
+    }
+
+    /// Calls `f` with every record of a database that has not expired.
+    pub fn records(&self, db: usize, f: impl FnMut(&Record)) {
         let now_ms = self.now_ms();
         let records = self.databases_at(db).flat_map(|database| database.table.iter());
-        records.filter(|record| !record.is_expired(now_ms)).for_each(|record| f(record.key()));
+        records.filter(|record| !record.is_expired(now_ms)).for_each(f);
     }
 
     /// Walks a part of the current database in one store: calls `f` with about `count` records

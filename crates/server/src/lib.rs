@@ -8,15 +8,25 @@
 //! | [`process`] | daemon, process id file, signals, supervision, limits |
 //! | [`apply`] | changed directives taking effect on the process |
 //! | [`boot`] | all of these in the order in which a server starts and ends |
+//! | [`engine`] | the server's own state: configuration in force, statistics, memory |
+//! | [`serve`] | engine, shards and runtime: building them, running, ending |
+//! | [`commands`] | the commands of the server: `INFO`, `CONFIG`, `CLIENT`, `DEBUG`… |
+//! | [`stats`], [`ticks`], [`machine`] | what `INFO` tells, and where it comes from |
 
 #![forbid(unsafe_code)]
 
 pub mod apply;
 pub mod boot;
 pub mod cli;
+pub mod commands;
 pub mod config;
+pub mod engine;
 pub mod logging;
+pub mod machine;
 pub mod process;
+pub mod serve;
+pub mod stats;
+pub mod ticks;
 
 /// The configuration of property tests: the same cases in every run.
 #[cfg(test)]

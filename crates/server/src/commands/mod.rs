@@ -1,0 +1,48 @@
+//! The commands of the server itself, and the table of all commands.
+//!
+//! They find the [`Engine`] behind their call. Commands over keys (`MEMORY USAGE`, parts of
+//! `DEBUG`) see a keyspace as all others do.
+
+use kevy_command::{Call, Error, FAMILIES, Row, Table};
+
+use crate::engine::Engine;
+
+mod client;
+mod config;
+mod debug;
+mod info;
+mod memory;
+mod misc;
+mod shutdown;
+
+/// The server's own family.
+pub const SERVER: &[&Row] = &[
+    &client::CLIENT,
+    &config::CONFIG,
+    &debug::DEBUG,
+    &info::INFO,
+    &memory::MEMORY,
+    &misc::LASTSAVE,
+    &misc::LOLWUT,
+    &misc::ROLE,
+    &shutdown::SHUTDOWN,
+];
+
+/// All commands.
+///
+/// # Errors
+/// The name that two commands share.
+pub fn table() -> Result<Table, String> {
+    let mut families = FAMILIES.to_vec();
+    families.push(SERVER);
+    Table::new(&families)
+}
+
+/// The engine behind a call.
+fn engine<'a>(call: &Call<'a>) -> Result<&'a Engine, Error> {
+    let host = call.host;
+    host.downcast_ref().ok_or(Error::new("ERR this command needs a server"))
+}
+
+#[cfg(test)]
+mod tests;
