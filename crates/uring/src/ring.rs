@@ -372,22 +372,21 @@ impl<P: Gather> Ring<P> {
     }
 
     /// Appends completions until `max` are taken, `max_bytes` have been received, or none is
-    /// left.
+    /// left. The completions of attempted sends come last, all together, beyond `max` if need be.
     pub fn reap(&mut self, max: usize, max_bytes: usize, out: &mut Vec<Completion<P>>) {
-        let mut bytes = 0;
-        for _ in 0..max {
-            if bytes >= max_bytes {
-                return;
-            }
-            let Some(entry) = self.ring.completion().next() else {
-                return self.reap_quiet(out);
-            };
+        let (mut taken, mut bytes) = (0, 0);
+        while taken < max && bytes < max_bytes {
+            let Some(entry) = self.ring.completion().next() else { break };
+            taken += 1;
             if let Some(completion) = self.interpret(&entry) {
                 if let Completion::Received { result: Received::Data(buffer), .. } = &completion {
                     bytes += buffer.len();
                 }
                 out.push(completion);
             }
+        }
+        if !self.quiet.is_empty() && self.ring.completion().is_empty() {
+            self.reap_quiet(out);
         }
     }
 
@@ -397,7 +396,7 @@ impl<P: Gather> Ring<P> {
     /// and had it failed or come up short, that would have been in the completion queue, which
     /// is empty now. The probe checks that the kernel at hand does it so.
     fn reap_quiet(&mut self, out: &mut Vec<Completion<P>>) {
-        if self.quiet.is_empty() || self.ring.submission().cq_overflow() {
+        if self.ring.submission().cq_overflow() {
             return;
         }
         while let Some(first) = self.quiet.front()
