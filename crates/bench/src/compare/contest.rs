@@ -73,6 +73,7 @@ pub(super) struct LoadGrids {
     client_cpu: Grid,
     benchmark_cpu: Grid,
     benchmark_throughput: Grid,
+    failures: Vec<String>,
 }
 
 impl LoadGrids {
@@ -94,6 +95,22 @@ impl LoadGrids {
                 "redis-benchmark-throughput",
                 thousands,
             ),
+            failures: Vec::new(),
+        }
+    }
+
+    /// What could not be measured.
+    pub(super) fn failures(&self) -> &[String] {
+        &self.failures
+    }
+
+    /// A load that did not succeed leaves its cell empty and is told above the tables.
+    fn fail(&mut self, case: &Case, server: &Running, error: &anyhow::Error) {
+        self.add(&case.title, &server.name, None);
+        let failure = format!("{}, {}: failed: {error:#}.", server.name, case.title);
+        if !self.failures.contains(&failure) {
+            println!("{failure}");
+            self.failures.push(failure);
         }
     }
 
@@ -132,7 +149,9 @@ impl Contest {
                 for case in cases {
                     for turn in 0..servers.len() {
                         let server = &servers[(turn + repetition) % servers.len()];
-                        self.turn(args, case, server, grids)?;
+                        if let Err(error) = self.turn(args, case, server, grids) {
+                            grids.fail(case, server, &error);
+                        }
                     }
                 }
             }
@@ -166,17 +185,19 @@ impl Contest {
             return Ok(());
         }
         let plan = self.plan(args, case, server)?;
-        let context = || format!("{} with {}", case.title, server.name);
         if !is_null {
-            reset(&plan, case, server).with_context(context)?;
+            reset(&plan, case, server)?;
         }
-        let outcome = load::run(&plan).with_context(context)?;
+        let outcome = load::run(&plan)?;
         if let Some(error) = &outcome.first_error {
-            bail!("{}: {} error replies, the first: {error}", context(), outcome.errors);
+            bail!("{} error replies, the first: {error}", outcome.errors);
         }
         grids.add(&case.title, &server.name, Some(&outcome));
         if args.redis_benchmark && !is_null {
-            self.run_redis_benchmark(args, case, server, &outcome, grids).with_context(context)?;
+            // Its grids are its own: a failure must not add to those of the load.
+            if let Err(error) = self.run_redis_benchmark(args, case, server, &outcome, grids) {
+                println!("{} with {}: {error:#}", case.title, server.name);
+            }
         }
         Ok(())
     }

@@ -234,7 +234,7 @@ fn machine_facts(args: &CompareArgs) -> Result<Vec<(String, String)>> {
 fn to_markdown(suite: Suite, findings: &Findings, machine: &[(String, String)]) -> String {
     let mut text = format!("## {}\n\n", suite.title());
     for note in &findings.notes {
-        let _ = writeln!(text, "{note}");
+        let _ = writeln!(text, "{note}\n");
     }
     text.push_str(
         "Medians of all repetitions with their extremes; ratios are medians of the ratios \

@@ -41,7 +41,12 @@ pub(super) fn two_shard(args: &CompareArgs) -> Result<Findings> {
         ]);
     }
     cases.push(Case { clients: 1, ..Case::new("GET by one client alone", "get", 1) });
-    let contest = with_control(args, cases, 2)?;
+    let mut contest = with_control(args, cases, 2)?;
+    contest.recipes.extend(args.redis().map(|redis| Recipe {
+        name: "redis, 1 thread".to_owned(),
+        command: redis.command.replace("{shards}", "1"),
+        ..redis
+    }));
     let note = "Two serving threads, nothing pinned; 50 connections, 100,000 keys, values of \
                 64 B; nothing is persisted. The control is two one-shard servers side by side \
                 with half of the connections each.";
@@ -106,7 +111,9 @@ fn findings(
     for contest in contests {
         contest.run(args, &mut grids)?;
     }
-    Ok(Findings { notes: vec![note.to_owned()], grids: grids.into_grids(), separate_scales: true })
+    let mut notes = vec![note.to_owned()];
+    notes.extend(grids.failures().iter().cloned());
+    Ok(Findings { notes, grids: grids.into_grids(), separate_scales: true })
 }
 
 /// Fewer keys for large values: 64 MiB of them.
