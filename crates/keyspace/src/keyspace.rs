@@ -123,6 +123,17 @@ impl Site<'_> {
         self.changed(key, changed);
     }
 
+    /// Notes that a record was overwritten, which had `expired` or not.
+    #[inline]
+    pub(crate) fn overwritten(&mut self, key: &Key<'_>, expired: bool) {
+        if expired {
+            self.changed(key, Changed::Expired);
+            self.changed(key, Changed::Created);
+        } else {
+            self.changed(key, Changed::Modified);
+        }
+    }
+
     /// The access clock: seconds, as the 24 bits of Redis' LRU clock.
     #[inline]
     pub(crate) fn clock(&self) -> u32 {
@@ -221,13 +232,12 @@ impl<'a> Keyspace<'a> {
     fn look(&mut self, key: &Key<'_>, look: Look) -> Option<&mut Record> {
         let touch = look == Look::Read && !self.context.no_touch;
         let (table, mut site) = self.site(key);
-        let slot = match table.slot(key) {
-            Slot::Occupied(slot) if slot.get().is_expired(site.now_ms) => {
-                let record = slot.remove();
-                site.left(key, &record, Changed::Expired);
+        let slot = match table.slot(key, site.now_ms) {
+            Slot::Live(slot) => Some(slot),
+            Slot::Expired(slot) => {
+                site.left(key, &slot.remove(), Changed::Expired);
                 None
             }
-            Slot::Occupied(slot) => Some(slot),
             Slot::Vacant(_) => None,
         };
         if look != Look::Find {
@@ -291,21 +301,17 @@ impl<'a> Keyspace<'a> {
     #[inline]
     pub fn set_string(&mut self, key: &Key<'_>, value: Text<'_>, expiry: Expiry) {
         let (table, mut site) = self.site(key);
-        match table.slot(key) {
-            Slot::Occupied(mut slot) => {
-                let record = slot.get_mut();
+        let slot = table.slot(key, site.now_ms);
+        let expired = matches!(slot, Slot::Expired(_));
+        match slot {
+            Slot::Live(slot) | Slot::Expired(slot) => {
+                let record = slot.into_mut();
                 let held = (record.memory(), record.deadline());
-                let expired = record.is_expired(site.now_ms);
                 let kept = if expired { None } else { held.1 };
                 record.set(value, deadline_for(expiry, kept));
                 record.set_clock(site.clock());
                 site.books.correct(record, key.hash, held.0, held.1);
-                if expired {
-                    site.changed(key, Changed::Expired);
-                    site.changed(key, Changed::Created);
-                } else {
-                    site.changed(key, Changed::Modified);
-                }
+                site.overwritten(key, expired);
             }
             Slot::Vacant(slot) => {
                 let mut record = Record::new(key.bytes, value, deadline_for(expiry, None));
@@ -323,16 +329,14 @@ impl<'a> Keyspace<'a> {
     /// The key holds another type.
     #[inline]
     pub fn update_string<'k>(&'k mut self, key: &Key<'k>) -> Result<StringMut<'k>, WrongType> {
-        // An expired string must not be seen, so it goes before the guard is made.
-        let Context { now_ms, .. } = self.context;
-        let (table, _) = self.site(key);
-        match table.find(key) {
-            Some(record) if record.is_expired(now_ms) => drop(self.look(key, Look::Find)),
-            Some(record) if record.string().is_none() => return Err(WrongType),
-            _ => {}
-        }
         let (table, site) = self.site(key);
-        Ok(StringMut::new(*key, table.slot(key), site))
+        let slot = table.slot(key, site.now_ms);
+        if let Slot::Live(entry) = &slot
+            && entry.get().kind() != Kind::String
+        {
+            return Err(WrongType);
+        }
+        Ok(StringMut::new(*key, slot, site))
     }
 
     /// Removes the key; whether it existed.
@@ -343,14 +347,18 @@ impl<'a> Keyspace<'a> {
     /// Moves the value out, with its deadline.
     pub fn take(&mut self, key: &Key<'_>) -> Option<Entry> {
         let (table, mut site) = self.site(key);
-        let Slot::Occupied(slot) = table.slot(key) else { return None };
-        let record = slot.remove();
-        if record.is_expired(site.now_ms) {
-            site.left(key, &record, Changed::Expired);
-            return None;
+        match table.slot(key, site.now_ms) {
+            Slot::Live(slot) => {
+                let record = slot.remove();
+                site.left(key, &record, Changed::Removed);
+                Some(Entry::new(record))
+            }
+            Slot::Expired(slot) => {
+                site.left(key, &slot.remove(), Changed::Expired);
+                None
+            }
+            Slot::Vacant(_) => None,
         }
-        site.left(key, &record, Changed::Removed);
-        Some(Entry::new(record))
     }
 
     /// Places a value, with its deadline, under a name; what that held is gone.
@@ -358,25 +366,22 @@ impl<'a> Keyspace<'a> {
         let (table, mut site) = self.site(key);
         let mut record = entry.under(key.bytes);
         record.set_clock(site.clock());
-        let changed = match table.slot(key) {
-            Slot::Occupied(mut slot) => {
-                let old = std::mem::replace(slot.get_mut(), record);
+        let slot = table.slot(key, site.now_ms);
+        let expired = matches!(slot, Slot::Expired(_));
+        match slot {
+            Slot::Live(slot) | Slot::Expired(slot) => {
+                let held = slot.into_mut();
+                let old = std::mem::replace(held, record);
                 site.books.leave(&old, key.hash);
-                site.books.enter(slot.get(), key.hash);
-                if old.is_expired(site.now_ms) {
-                    site.changed(key, Changed::Expired);
-                    Changed::Created
-                } else {
-                    Changed::Modified
-                }
+                site.books.enter(held, key.hash);
+                site.overwritten(key, expired);
             }
             Slot::Vacant(slot) => {
                 site.books.enter(&record, key.hash);
                 slot.insert(record);
-                Changed::Created
+                site.changed(key, Changed::Created);
             }
-        };
-        site.changed(key, changed);
+        }
     }
 
     /// A copy of the value with its deadline, as [`get`](Self::get).
@@ -388,13 +393,14 @@ impl<'a> Keyspace<'a> {
     /// same: whoever means a deletion removes the key.
     pub fn set_deadline(&mut self, key: &Key<'_>, deadline: Option<i64>) -> bool {
         let (table, mut site) = self.site(key);
-        let Slot::Occupied(mut slot) = table.slot(key) else { return false };
-        if slot.get().is_expired(site.now_ms) {
-            let record = slot.remove();
-            site.left(key, &record, Changed::Expired);
-            return false;
-        }
-        let record = slot.get_mut();
+        let record = match table.slot(key, site.now_ms) {
+            Slot::Live(slot) => slot.into_mut(),
+            Slot::Expired(slot) => {
+                site.left(key, &slot.remove(), Changed::Expired);
+                return false;
+            }
+            Slot::Vacant(_) => return false,
+        };
         let held = (record.memory(), record.deadline());
         record.set_deadline(deadline);
         record.set_clock(site.clock());

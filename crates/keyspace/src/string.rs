@@ -22,21 +22,23 @@ impl<'a> StringMut<'a> {
     }
 
     /// The string; none if the key is absent.
+    #[inline]
     pub fn value(&self) -> Option<StringRef<'_>> {
         match &self.slot {
-            Slot::Occupied(slot) => slot.get().string(),
-            Slot::Vacant(_) => None,
+            Slot::Live(slot) => slot.get().string(),
+            Slot::Expired(_) | Slot::Vacant(_) => None,
         }
     }
 
     /// Sets the string.
+    #[inline]
     pub fn set(self, value: Text<'_>) {
         match self.slot {
-            Slot::Occupied(_) => {
+            Slot::Live(_) => {
                 self.change(|record| record.set(value, record.deadline()));
             }
-            Slot::Vacant(_) => {
-                self.create(value);
+            Slot::Expired(_) | Slot::Vacant(_) => {
+                self.create(value, |_| ());
             }
         }
     }
@@ -49,9 +51,9 @@ impl<'a> StringMut<'a> {
     /// Appends bytes; the new length.
     pub fn append(self, bytes: &[u8]) -> usize {
         match self.slot {
-            Slot::Occupied(_) => self.change(|record| record.append(bytes)).0,
-            Slot::Vacant(_) => {
-                self.create(Text::Bytes(bytes));
+            Slot::Live(_) => self.change(|record| record.append(bytes)).0,
+            Slot::Expired(_) | Slot::Vacant(_) => {
+                self.create(Text::Bytes(bytes), |_| ());
                 bytes.len()
             }
         }
@@ -71,35 +73,50 @@ impl<'a> StringMut<'a> {
         record.bytes_mut(0)
     }
 
-    fn create(mut self, value: Text<'_>) -> Option<&'a mut Record> {
-        let Slot::Vacant(slot) = self.slot else { return None };
-        let mut record = Record::new(self.key.bytes, value, None);
-        record.set_clock(self.site.clock());
-        self.site.books.enter(&record, self.key.hash);
-        self.site.changed(&self.key, Changed::Created);
-        Some(slot.insert(record))
-    }
-
-    /// Changes the record, made from an empty string if absent.
-    fn change<R>(mut self, change: impl FnOnce(&mut Record) -> R) -> (R, &'a mut Record) {
-        match self.slot {
-            Slot::Occupied(slot) => {
+    /// Makes the record anew, in the place of an expired one if there is such, and changes it.
+    fn create<R>(
+        self,
+        value: Text<'_>,
+        change: impl FnOnce(&mut Record) -> R,
+    ) -> (R, &'a mut Record) {
+        let StringMut { key, slot, mut site } = self;
+        match slot {
+            Slot::Live(slot) | Slot::Expired(slot) => {
                 let record = slot.into_mut();
                 let held = (record.memory(), record.deadline());
+                record.set(value, None);
                 let result = change(record);
-                record.set_clock(self.site.clock());
-                self.site.books.correct(record, self.key.hash, held.0, held.1);
-                self.site.changed(&self.key, Changed::Modified);
+                record.set_clock(site.clock());
+                site.books.correct(record, key.hash, held.0, held.1);
+                site.overwritten(&key, true);
                 (result, record)
             }
             Slot::Vacant(slot) => {
-                let mut record = Record::new(self.key.bytes, Text::Verbatim(b""), None);
+                let mut record = Record::new(key.bytes, value, None);
                 let result = change(&mut record);
-                record.set_clock(self.site.clock());
-                self.site.books.enter(&record, self.key.hash);
-                self.site.changed(&self.key, Changed::Created);
+                record.set_clock(site.clock());
+                site.books.enter(&record, key.hash);
+                site.changed(&key, Changed::Created);
                 (result, slot.insert(record))
             }
+        }
+    }
+
+    /// Changes the record, made from an empty string if absent.
+    #[inline]
+    fn change<R>(self, change: impl FnOnce(&mut Record) -> R) -> (R, &'a mut Record) {
+        let StringMut { key, slot, mut site } = self;
+        match slot {
+            Slot::Live(slot) => {
+                let record = slot.into_mut();
+                let held = (record.memory(), record.deadline());
+                let result = change(record);
+                record.set_clock(site.clock());
+                site.books.correct(record, key.hash, held.0, held.1);
+                site.changed(&key, Changed::Modified);
+                (result, record)
+            }
+            absent => StringMut { key, slot: absent, site }.create(Text::Verbatim(b""), change),
         }
     }
 }

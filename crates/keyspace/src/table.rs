@@ -16,7 +16,10 @@ pub(crate) struct Table {
 
 /// Where a key is, or would be: one look-up for whatever is done then.
 pub(crate) enum Slot<'a> {
-    Occupied(Occupied<'a>),
+    /// The key is there.
+    Live(Occupied<'a>),
+    /// It is there, but its deadline has passed.
+    Expired(Occupied<'a>),
     Vacant(Vacant<'a>),
 }
 
@@ -42,9 +45,17 @@ impl Table {
     }
 
     #[inline]
-    pub(crate) fn slot(&mut self, key: &Key<'_>) -> Slot<'_> {
-        match self.map.entry(key.hash, |record| record.key() == key.bytes) {
-            Entry::Occupied(entry) => Slot::Occupied(entry),
+    pub(crate) fn slot(&mut self, key: &Key<'_>, now_ms: i64) -> Slot<'_> {
+        // Seen while the record is compared, so that it need not be looked at again.
+        let mut expired = false;
+        let entry = self.map.entry(key.hash, |record| {
+            let found = record.key() == key.bytes;
+            expired = found && record.is_expired(now_ms);
+            found
+        });
+        match entry {
+            Entry::Occupied(entry) if expired => Slot::Expired(entry),
+            Entry::Occupied(entry) => Slot::Live(entry),
             Entry::Vacant(entry) => Slot::Vacant(Vacant(entry)),
         }
     }
