@@ -2,8 +2,8 @@
 
 use kevy_command::session::{Origin, Queued, Transaction};
 use kevy_command::{
-    Args, Call, Client, CommandList, Error, FAMILIES, Found, Multi, Output, PlacedKey, Reply,
-    ReplyMode, Row, Run, Session, Settings, Table, connection,
+    Args, Call, Client, CommandList, Error, Event, EventKey, FAMILIES, Found, Multi, Output,
+    PlacedKey, Reply, ReplyMode, Row, Run, Session, Settings, Table, connection,
 };
 use kevy_command::{Categories, Doc, Flags, Group};
 use kevy_keyspace::{Changed, Changes, Context, Keyspace, Placement, Store};
@@ -48,6 +48,10 @@ pub(crate) struct Machine {
     pub(crate) now_ms: i64,
     /// What the log would hold.
     pub(crate) log: Vec<Frame>,
+    /// How many changes the effects told.
+    pub(crate) changed: u64,
+    /// The events that the effects told: database, name and key.
+    pub(crate) events: Vec<(usize, String, Vec<u8>)>,
     placement: Placement,
     stores: Vec<Option<Box<Store>>>,
     changes: Changes,
@@ -66,6 +70,8 @@ impl Machine {
             table: table(),
             now_ms: 1_000_000,
             log: Vec::new(),
+            changed: 0,
+            events: Vec::new(),
             placement: Placement::new(stores),
             stores: (0..stores)
                 .map(|id| Some(Box::new(Store::new(id, settings.databases))))
@@ -183,6 +189,7 @@ impl Machine {
         args: Args<'_>,
         out: &mut Output,
     ) {
+        let (mut changed, mut events) = (0, Vec::new());
         self.holding(ids, session.db, session.client.id, |ks, log| {
             let mut reply = Reply::new(out, session.proto);
             let before = reply.mark();
@@ -201,8 +208,14 @@ impl Machine {
                     found.row.name
                 );
                 effect.logged.write(&args, log);
+                changed = u64::from(effect.changes);
+                for event in &effect.events {
+                    events.extend(told(event, session.db, &args));
+                }
             }
         });
+        self.changed += changed;
+        self.events.extend(events);
     }
 
     fn transaction(&mut self, session: &mut Session, taken: Transaction, out: &mut Output) {
@@ -307,6 +320,20 @@ impl Machine {
                 "{frame:?}: {}",
                 String::from_utf8_lossy(&reply)
             );
+        }
+    }
+}
+
+/// Whom an event is told of: database, name and key.
+fn told(event: &Event, db: usize, args: &Args<'_>) -> Vec<(usize, String, Vec<u8>)> {
+    let of = |db: usize, at: u32| {
+        (db, event.name.to_owned(), args.get(at as usize).unwrap_or_default().to_vec())
+    };
+    match event.key {
+        EventKey::Argument(at) => vec![of(db, at)],
+        EventKey::Elsewhere(db, at) => vec![of(db as usize, at)],
+        EventKey::Every(from, step) => {
+            (from..args.len() as u32).step_by(step as usize).map(|at| of(db, at)).collect()
         }
     }
 }
