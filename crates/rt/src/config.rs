@@ -5,6 +5,7 @@ use kevy_uring::RingOptions;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// How a runtime does its I/O.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -88,6 +89,9 @@ pub struct RuntimeConfig {
     pub backend: BackendChoice,
     /// Binding of threads to cores.
     pub pin: Pin,
+    /// How long a thread of the io_uring driver looks out for the next event before it sleeps,
+    /// where that has paid lately. Zero: it sleeps at once.
+    pub spin: Duration,
     /// Sizes of each thread's ring.
     pub ring: RingOptions,
     /// The clock, shared with whoever compares times with services.
@@ -104,6 +108,7 @@ impl Default for RuntimeConfig {
             send_buffer: None,
             backend: BackendChoice::Auto,
             pin: Pin::default(),
+            spin: Duration::from_micros(20),
             ring: RingOptions::default(),
             clock: Clock::start(),
         }

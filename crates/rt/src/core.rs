@@ -1,5 +1,6 @@
 //! What both drivers do alike: turns of the service, new connections, sleeping and ending.
 
+use crate::doorbell::Doorbell;
 use crate::incoming::Incoming;
 use crate::listen::Source;
 use crate::pending::Pool;
@@ -8,7 +9,6 @@ use kevy_shard::service::{Action, ConnId, Event, Now, Service, Wait};
 use rustix::net::SendFlags;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// How long accepting rests after the process or the machine ran out of something.
@@ -212,25 +212,36 @@ impl<S: Service> Core<S> {
         }
     }
 
-    /// Goes to bed. `false`: something has arrived, so the thread must not wait.
-    pub(crate) fn lie_down(&mut self) -> bool {
-        let bell = Arc::clone(&self.seat.shared.post(self.seat.thread).bell);
-        if !bell.lie_down() {
-            return false;
-        }
-        if !self.ending() && !self.service.before_sleep() {
-            self.rung |= bell.get_up();
-            return false;
-        }
-        true
+    /// Announces that the thread is about to sleep. `false`: something has arrived, so it must
+    /// not. From now on whoever leaves something for the service rings the bell.
+    pub(crate) fn before_sleep(&mut self) -> bool {
+        self.ending() || self.service.before_sleep()
     }
 
-    /// Gets up again.
+    /// Whether the bell has rung since the thread last looked around.
+    pub(crate) fn is_rung(&self) -> bool {
+        self.bell().is_rung()
+    }
+
+    /// The last step before waiting. `false`: the bell has rung.
+    pub(crate) fn lie_down(&self) -> bool {
+        self.bell().lie_down()
+    }
+
+    /// The first step after waiting.
     pub(crate) fn get_up(&mut self) {
-        self.rung |= self.seat.shared.post(self.seat.thread).bell.get_up();
+        self.rung |= self.bell().get_up();
+    }
+
+    /// Takes the announcement back.
+    pub(crate) fn after_sleep(&mut self) {
         if !self.ending() {
             self.service.after_sleep();
         }
+    }
+
+    fn bell(&self) -> &Doorbell {
+        &self.seat.shared.post(self.seat.thread).bell
     }
 }
 

@@ -36,10 +36,15 @@ impl Doorbell {
         self.state.compare_exchange(AWAKE, ASLEEP, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
 
+    /// Whether it was rung for since the thread got up.
+    pub(crate) fn is_rung(&self) -> bool {
+        // A ring that this look misses keeps the thread from lying down.
+        self.state.load(Ordering::Relaxed) == RUNG
+    }
+
     /// Whether it was rung for since it last asked, in a turn without sleep.
     pub(crate) fn rung(&self) -> bool {
-        // A ring that this look misses keeps the thread from lying down.
-        self.state.load(Ordering::Relaxed) == RUNG && self.get_up()
+        self.is_rung() && self.get_up()
     }
 
     /// The thread is awake, for whatever reason. Returns whether it was rung for.

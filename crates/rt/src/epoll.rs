@@ -307,12 +307,18 @@ impl<S: Service> EpollDriver<S> {
         let rest = self.listeners.iter().filter_map(|listener| listener.rest_until).min();
         let busy = !self.ready.is_empty() || self.core.urgent;
         let sleep = if busy { Sleep::No } else { self.core.may_sleep(rest) };
-        let timeout = match sleep {
-            Sleep::For(timeout) if self.core.lie_down() => timeout,
-            _ => return self.poll(Some(Duration::ZERO)),
+        let Sleep::For(timeout) = sleep else { return self.poll(Some(Duration::ZERO)) };
+        if !self.core.before_sleep() {
+            return self.poll(Some(Duration::ZERO));
+        }
+        let result = if self.core.lie_down() {
+            let result = self.poll(timeout);
+            self.core.get_up();
+            result
+        } else {
+            self.poll(Some(Duration::ZERO))
         };
-        let result = self.poll(timeout);
-        self.core.get_up();
+        self.core.after_sleep();
         result
     }
 

@@ -27,6 +27,7 @@ mod doorbell;
 mod epoll;
 mod incoming;
 mod listen;
+mod lookout;
 mod pending;
 mod runtime;
 mod shared;

@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 /// Why a runtime cannot start.
 #[derive(Debug)]
@@ -129,6 +130,7 @@ impl Runtime {
             let (verdict, orders) = mpsc::channel();
             let berth = Berth {
                 ring: self.config.ring,
+                spin: self.config.spin,
                 core: cores.as_ref().map(|cores| cores[thread]),
                 wants,
                 reports: reports.clone(),
@@ -219,6 +221,7 @@ fn agree(
 /// What a thread needs to become a driver.
 struct Berth {
     ring: kevy_uring::RingOptions,
+    spin: Duration,
     core: Option<usize>,
     wants: Backend,
     reports: Sender<Report>,
@@ -259,7 +262,9 @@ impl Berth {
             listener.prepare(backend)?;
         }
         match (backend, ring) {
-            (Backend::IoUring, Some(ring)) => UringDriver::new(service, seat, ring)?.run(),
+            (Backend::IoUring, Some(ring)) => {
+                UringDriver::new(service, seat, ring, self.spin)?.run()
+            }
             _ => EpollDriver::new(service, seat)?.run(),
         }
     }

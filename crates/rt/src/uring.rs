@@ -4,6 +4,7 @@ use crate::connection::{Connection, Lane, Life, Table, target};
 use crate::core::{ACCEPT_REST, Core, Happening, Sleep};
 use crate::incoming::Incoming;
 use crate::listen::{Listener, Source};
+use crate::lookout::Lookout;
 use crate::pending::Pending;
 use crate::shared::{Phase, Seat};
 use kevy_shard::service::{ConnId, Service};
@@ -11,6 +12,7 @@ use kevy_uring::{Buffer, Completion, Descriptor, OpId, Received, Ring, SendMode,
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// Completions taken in for one turn at most.
 const TURN_COMPLETIONS: usize = 512;
@@ -57,6 +59,9 @@ pub(crate) struct UringDriver<S: Service> {
     listeners: Vec<Accepting>,
     bell: Descriptor,
     bell_armed: bool,
+    lookout: Lookout,
+    /// The turn had something to tell the service.
+    flowing: bool,
 }
 
 const fn token(id: ConnId) -> Token {
@@ -72,6 +77,7 @@ impl<S: Service> UringDriver<S> {
         service: S,
         mut seat: Seat,
         ring: Ring<Pending<S::Body>>,
+        spin: Duration,
     ) -> io::Result<Self> {
         let accepting = |listener: Listener| Accepting {
             socket: Rc::new(listener.socket),
@@ -91,6 +97,8 @@ impl<S: Service> UringDriver<S> {
             listeners,
             bell,
             bell_armed: false,
+            lookout: Lookout::new(spin),
+            flowing: false,
         })
     }
 
@@ -233,6 +241,7 @@ impl<S: Service> UringDriver<S> {
     }
 
     fn turn(&mut self) {
+        self.flowing |= !self.core.happenings.is_empty();
         let buffers = &self.buffers;
         self.core.turn(|at, _| &buffers[at]);
         self.buffers.clear();
@@ -366,12 +375,42 @@ impl<S: Service> UringDriver<S> {
         let Sleep::For(timeout) = self.core.may_sleep(rest) else {
             return self.ring.submit_and_wait(0, None);
         };
-        if !self.core.lie_down() {
+        if !self.core.before_sleep() {
             return self.ring.submit_and_wait(0, None);
         }
-        let result = self.ring.submit_and_wait(1, timeout);
-        self.core.get_up();
+        let result = if self.spin(timeout)? || !self.core.lie_down() {
+            self.ring.submit_and_wait(0, None)
+        } else {
+            let result = self.ring.submit_and_wait(1, timeout);
+            self.core.get_up();
+            result
+        };
+        self.core.after_sleep();
         result
+    }
+
+    /// Looks out for a while, if that is likely to spare the sleep. Returns whether something
+    /// has come.
+    fn spin(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
+        let flowing = std::mem::take(&mut self.flowing);
+        if !flowing || !self.lookout.worth_it() {
+            return Ok(false);
+        }
+        self.ring.submit_and_wait(0, None)?;
+        let limit = self.lookout.limit().min(timeout.unwrap_or(Duration::MAX));
+        let clock = self.core.seat.shared.clock;
+        let end = clock.mono_ns() + limit.as_nanos() as u64;
+        let come = loop {
+            if self.ring.has_completions() || self.core.is_rung() {
+                break true;
+            }
+            if clock.mono_ns() >= end {
+                break false;
+            }
+            std::hint::spin_loop();
+        };
+        self.lookout.learn(come);
+        Ok(come)
     }
 }
 
