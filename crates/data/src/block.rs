@@ -318,8 +318,11 @@ impl Block {
 
     #[inline]
     pub(crate) fn set_modified(&mut self, modified: bool) {
-        let header = self.header_mut();
-        header.meta = header.meta & !MODIFIED | if modified { MODIFIED } else { 0 };
+        let meta = self.header().meta;
+        let wanted = meta & !MODIFIED | if modified { MODIFIED } else { 0 };
+        if wanted != meta {
+            self.header_mut().meta = wanted;
+        }
     }
 
     /// Bytes of the block itself.
@@ -374,26 +377,60 @@ impl Block {
     /// Replaces the payload by a copy of `bytes`, at most `INLINE_MAX` of them.
     #[inline]
     pub(crate) fn set_inline(&mut self, bytes: &[u8], deadline: Option<i64>) {
+        let old = self.shape();
+        let has_deadline = deadline.is_some();
         let shape = Shape {
             form: Form::Inline,
-            key_len: self.key_len(),
+            key_len: old.key_len,
             value_len: bytes.len(),
-            has_deadline: deadline.is_some(),
+            has_deadline,
         };
-        // SAFETY: the payload is written at once.
+        // SAFETY: the payload is written at once, and the block has the shape then.
         unsafe {
-            self.reshape(shape, deadline);
+            if self.is_laid_out_as(old, shape) {
+                self.header_mut().value_len = bytes.len() as u16;
+                self.write_deadline(deadline);
+            } else {
+                self.reshape(shape, deadline);
+            }
             self.write_inline(shape, bytes);
+        }
+    }
+
+    /// Whether a payload of `shape` can be written over the payload of `old`, the block's shape,
+    /// with nothing else in the block changing but the deadline's value and the payload's length.
+    #[inline]
+    fn is_laid_out_as(&self, old: Shape, shape: Shape) -> bool {
+        old.form == shape.form
+            && old.has_deadline == shape.has_deadline
+            && fits(shape.size(), self.allocated())
+    }
+
+    /// Overwrites the deadline where one is given.
+    ///
+    /// # Safety
+    /// If one is given, the block has one.
+    #[inline]
+    unsafe fn write_deadline(&mut self, deadline: Option<i64>) {
+        if let Some(deadline) = deadline {
+            debug_assert!(self.has_deadline());
+            // SAFETY: invariant 2: the deadline lies behind the header.
+            unsafe { self.at(HEAD).cast::<i64>().write(deadline) };
         }
     }
 
     /// Replaces the payload by an integer.
     #[inline]
     pub(crate) fn set_int(&mut self, value: i64, deadline: Option<i64>) {
-        let shape = word_shape(Form::Int, self.key_len(), deadline);
+        let old = self.shape();
+        let shape = word_shape(Form::Int, old.key_len, deadline);
         // SAFETY: the payload is written at once.
         unsafe {
-            self.reshape(shape, deadline);
+            if self.is_laid_out_as(old, shape) {
+                self.write_deadline(deadline);
+            } else {
+                self.reshape(shape, deadline);
+            }
             self.at(shape.payload_at()).cast::<i64>().write(value);
         }
     }
@@ -413,7 +450,7 @@ impl Block {
     ///
     /// # Safety
     /// The caller writes the payload of `shape` before anything else is done with the block.
-    #[inline]
+    #[inline(never)]
     unsafe fn reshape(&mut self, shape: Shape, deadline: Option<i64>) {
         let old = self.shape();
         debug_assert_eq!(old.key_len, shape.key_len);
@@ -465,9 +502,9 @@ impl Block {
     /// Adds, changes or removes the deadline; the payload stays.
     pub(crate) fn set_deadline(&mut self, deadline: Option<i64>) {
         let old = self.shape();
-        if let (true, Some(deadline)) = (old.has_deadline, deadline) {
-            // SAFETY: invariant 2: the deadline lies behind the header.
-            unsafe { self.at(HEAD).cast::<i64>().write(deadline) };
+        if old.has_deadline && deadline.is_some() {
+            // SAFETY: the block has one.
+            unsafe { self.write_deadline(deadline) };
         } else if old.has_deadline != deadline.is_some() {
             let shape = Shape { has_deadline: deadline.is_some(), ..old };
             if fits(shape.size(), self.allocated()) {

@@ -64,11 +64,15 @@ impl Record {
     /// A record of a string. `deadline` is in Unix milliseconds.
     #[inline]
     pub fn new(key: &[u8], value: Text<'_>, deadline: Option<i64>) -> Self {
-        let block = match Stored::from(value) {
-            Stored::Int(value) => Block::int(key, value, deadline),
-            Stored::Inline(bytes) => Block::inline(key, bytes, deadline),
-            Stored::Short(blob) => Block::inline(key, blob.as_bytes(), deadline),
-            Stored::Blob(blob) => Block::blob(key, blob, deadline),
+        let block = match value {
+            Text::Bytes(bytes) => match parse_i64(bytes) {
+                Some(value) => Block::int(key, value, deadline),
+                None => verbatim(key, bytes, deadline),
+            },
+            Text::Verbatim(bytes) => verbatim(key, bytes, deadline),
+            Text::Int(value) => Block::int(key, value, deadline),
+            Text::Blob(blob) if blob.len() > INLINE_MAX => Block::blob(key, blob, deadline),
+            Text::Blob(blob) => return Record::new(key, Text::Bytes(blob.as_bytes()), deadline),
         };
         Record { block }
     }
@@ -164,13 +168,33 @@ impl Record {
     /// Replaces value and deadline, in place where the size class fits.
     #[inline]
     pub fn set(&mut self, value: Text<'_>, deadline: Option<i64>) {
-        match Stored::from(value) {
-            Stored::Int(value) => self.block.set_int(value, deadline),
-            Stored::Inline(bytes) => self.block.set_inline(bytes, deadline),
-            Stored::Short(blob) => self.block.set_inline(blob.as_bytes(), deadline),
-            Stored::Blob(blob) => self.block.set_blob(blob, deadline),
+        match value {
+            Text::Bytes(bytes) => match parse_i64(bytes) {
+                Some(value) => self.block.set_int(value, deadline),
+                None => self.set_verbatim(bytes, deadline),
+            },
+            Text::Verbatim(bytes) => self.set_verbatim(bytes, deadline),
+            Text::Int(value) => self.block.set_int(value, deadline),
+            Text::Blob(blob) => self.set_body(blob, deadline),
         }
         self.block.set_modified(false);
+    }
+
+    #[inline]
+    fn set_verbatim(&mut self, bytes: &[u8], deadline: Option<i64>) {
+        if bytes.len() <= INLINE_MAX {
+            self.block.set_inline(bytes, deadline);
+        } else {
+            self.block.set_blob(Blob::new(bytes), deadline);
+        }
+    }
+
+    fn set_body(&mut self, blob: Blob, deadline: Option<i64>) {
+        if blob.len() > INLINE_MAX {
+            self.block.set_blob(blob, deadline);
+        } else {
+            self.set(Text::Bytes(blob.as_bytes()), deadline);
+        }
     }
 
     /// Replaces the value by an integer, keeping the deadline.
@@ -249,32 +273,13 @@ impl Record {
     }
 }
 
-/// A string in the form that it is stored in.
-enum Stored<'a> {
-    Int(i64),
-    Inline(&'a [u8]),
-    /// Came as a blob, but is short enough to be copied into the block.
-    Short(Blob),
-    Blob(Blob),
-}
-
-impl<'a> From<Text<'a>> for Stored<'a> {
-    #[inline]
-    fn from(text: Text<'a>) -> Self {
-        match text {
-            Text::Int(value) => Stored::Int(value),
-            Text::Bytes(bytes) => match parse_i64(bytes) {
-                Some(value) => Stored::Int(value),
-                None => Stored::from(Text::Verbatim(bytes)),
-            },
-            Text::Verbatim(bytes) if bytes.len() <= INLINE_MAX => Stored::Inline(bytes),
-            Text::Verbatim(bytes) => Stored::Blob(Blob::new(bytes)),
-            Text::Blob(blob) if blob.len() > INLINE_MAX => Stored::Blob(blob),
-            Text::Blob(blob) => match parse_i64(blob.as_bytes()) {
-                Some(value) => Stored::Int(value),
-                None => Stored::Short(blob),
-            },
-        }
+/// A block of a string of bytes, which lie inside it if they are few.
+#[inline]
+fn verbatim(key: &[u8], bytes: &[u8], deadline: Option<i64>) -> Block {
+    if bytes.len() <= INLINE_MAX {
+        Block::inline(key, bytes, deadline)
+    } else {
+        Block::blob(key, Blob::new(bytes), deadline)
     }
 }
 

@@ -39,14 +39,18 @@ fn find_brace(key: &[u8]) -> Option<usize> {
     if key.len() >= 64 {
         return memchr::memchr(b'{', key);
     }
-    let (words, rest) = key.as_chunks::<8>();
-    // A byte of `word` is 0 where the key has a brace; then, and only then, the borrow of the
-    // subtraction (or of a lower zero byte) sets a top bit that was not set.
-    let has_brace = words.iter().any(|word| {
+    // A byte of the word is 0 where the key has a brace; then, and only then, the borrow of the
+    // subtraction sets a top bit that was not set.
+    let has_brace = |word: &[u8; 8]| {
         let word = u64::from_ne_bytes(*word) ^ BRACES;
         word.wrapping_sub(ONES) & !word & TOPS != 0
-    });
-    if has_brace || rest.contains(&b'{') { memchr::memchr(b'{', key) } else { None }
+    };
+    let found = match key.last_chunk() {
+        // The last word overlaps the one before it where the length is no multiple of eight.
+        Some(last) => key.as_chunks().0.iter().any(has_brace) || has_brace(last),
+        None => key.contains(&b'{'),
+    };
+    if found { memchr::memchr(b'{', key) } else { None }
 }
 
 impl Placement {
