@@ -62,7 +62,7 @@ fn an_empty_table_allocates_nothing() {
 fn what_is_accounted_is_what_is_allocated() {
     let before = live();
     let mut map = KevyMap::new();
-    let keys = if cfg!(miri) { 2000 } else { 60_000 };
+    let keys = if cfg!(miri) { 1200 } else { 60_000 };
     let check = |map: &KevyMap<u64>, key: u64| {
         if key.is_multiple_of(37) {
             assert_eq!(map.memory(), since(before), "{} elements", map.len());
@@ -124,7 +124,7 @@ fn small_tables_are_small() {
     }
     let mut worst = (0.0, 0);
     let mut map = KevyMap::new();
-    for count in 1..20_000_u64 {
+    for count in 1..if cfg!(miri) { 300 } else { 20_000_u64 } {
         insert(&mut map, count);
         let each = map.memory() as f64 / count as f64;
         if count >= 100 && each > worst.0 {
@@ -137,7 +137,7 @@ fn small_tables_are_small() {
 
 #[test]
 fn memory_goes_back_after_mass_deletion() {
-    let keys = if cfg!(miri) { 3000 } else { 400_000 };
+    let keys = if cfg!(miri) { 1300 } else { 400_000 };
     let mut map = KevyMap::new();
     (0..keys).for_each(|key| insert(&mut map, key));
     let mut worst = 0_f64;

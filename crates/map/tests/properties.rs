@@ -25,7 +25,7 @@ fn filled(keys: u64) -> KevyMap<u64> {
     map
 }
 
-const MANY: u64 = if cfg!(miri) { 2500 } else { 300_000 };
+const MANY: u64 = if cfg!(miri) { 1300 } else { 300_000 };
 
 #[test]
 fn an_insertion_rehashes_one_segment_at_most() {
