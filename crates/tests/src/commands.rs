@@ -69,7 +69,8 @@ const TEMPLATES: &[(u32, &str)] = &[
     (4, "SELECT database"),
     (1, "=HELLO"),
     (2, "HELLO (2|3|4|1|junk)"),
-    (1, "HELLO (2|3) [SETNAME name] [AUTH DEFAULT value]"),
+    (1, "=HELLO (2|3) SETNAME name"),
+    (1, "=HELLO (2|3) AUTH (DEFAULT|NOBODY) value"),
     (1, "AUTH value [value]"),
     (1, "=RESET"),
     (1, "=QUIT"),
@@ -85,7 +86,7 @@ const TEMPLATES: &[(u32, &str)] = &[
         1,
         "=CLIENT KILL (ID (99999999|junk)|ADDR 127.0.0.1:1|127.0.0.1:1|TYPE junk|USER NOSUCH|SKIPME junk|junk junk)",
     ),
-    (1, "=CLIENT (UNPAUSE|PAUSE (junk|0)|CACHING (YES|NO|junk)|junk)"),
+    (1, "=CLIENT (UNPAUSE|PAUSE (junk|0)|junk)"),
     // Transactions; EXEC is added by the generator
     (5, "=MULTI"),
     (1, "MULTI"),
@@ -101,9 +102,12 @@ const TEMPLATES: &[(u32, &str)] = &[
     (1, "=COMMAND [COUNT|LIST|INFO NOSUCH|junk]"),
     (
         1,
-        "COMMAND GETKEYS (GET key|MSET (key value)...|SET key value|RENAME key key|PING|COPY key key|MGET key...|junk)",
+        "=COMMAND GETKEYS (GET key|MSET (key value)...|SET key value|RENAME key key|ECHO value|COPY key key|MGET key...|junk value)",
     ),
-    (1, "=COMMAND GETKEYSANDFLAGS (GET key|MSET (key value)...|SET key value|DEL key...|PING)"),
+    (
+        1,
+        "=COMMAND GETKEYSANDFLAGS (GET key|MSET (key value)...|SET key value|DEL key...|ECHO value)",
+    ),
     (1, "=COMMAND LIST FILTERBY (PATTERN (SETN?|NOSUCH*)|ACLCAT NOSUCH|MODULE NOSUCH|junk junk)"),
     (1, "MEMORY USAGE key [SAMPLES count]"),
     (
@@ -208,7 +212,7 @@ pub fn comparison(arguments: &Arguments) -> Comparison {
         (b"HELLO", _) => Comparison::Hello,
         (b"CONFIG", b"GET") => Comparison::Pairs,
         (b"RANDOMKEY" | b"SCAN" | b"TIME" | b"LASTSAVE" | b"INFO" | b"MEMORY", _)
-        | (b"OBJECT", b"IDLETIME" | b"FREQ" | b"HELP")
+        | (b"OBJECT", b"IDLETIME" | b"FREQ" | b"REFCOUNT" | b"HELP")
         | (b"CLIENT", b"ID" | b"INFO" | b"LIST" | b"HELP")
         | (b"COMMAND", b"" | b"COUNT" | b"LIST" | b"HELP")
         | (b"CONFIG", b"HELP") => Comparison::Kind,

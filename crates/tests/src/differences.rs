@@ -34,6 +34,13 @@ pub const RULES: &[Rule] = &[
         ours: "+OK",
         theirs: "-ERR unknown subcommand 'NO-TOUCH'. Try CLIENT HELP.",
     },
+    Rule {
+        reason: "the log level `nothing` came with Redis 7.2",
+        applies: |arguments| subcommand(arguments, "CONFIG", "SET"),
+        example: &["CONFIG", "SET", "LOGLEVEL", "loud"],
+        ours: "-ERR CONFIG SET failed (possibly related to argument 'loglevel') - argument(s) must*, warning, nothing",
+        theirs: "-ERR CONFIG SET failed (possibly related to argument 'loglevel') - argument(s) must*, warning",
+    },
 ];
 
 /// Whether a rule explains that the two replies to a command differ.

@@ -12,6 +12,7 @@ use crate::server::Server;
 use crate::value::{Value, shown};
 use anyhow::{Result, ensure};
 use rand::Rng;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -114,6 +115,8 @@ pub struct Pair {
     skew: Duration,
     /// Whether the known differences count: not where both servers are redis-server.
     excused: bool,
+    /// Differing replies by command, if a run is to go on after them.
+    collected: Option<BTreeMap<String, String>>,
 }
 
 struct Side {
@@ -234,7 +237,18 @@ impl Pair {
             queued: vec![None; CONNECTIONS],
             skew: Duration::from_millis(5),
             excused,
+            collected: None,
         })
+    }
+
+    /// Makes runs go on after a differing reply.
+    pub fn keep_going(&mut self) {
+        self.collected = Some(BTreeMap::new());
+    }
+
+    /// One differing reply for each command and kind of reply, from runs that went on.
+    pub fn collected(&self) -> impl Iterator<Item = &String> {
+        self.collected.iter().flat_map(BTreeMap::values)
     }
 
     /// Runs `steps` on two empty servers; returns the first difference.
@@ -280,6 +294,14 @@ impl Pair {
         for (index, (step, (ours, theirs))) in group.iter().zip(&replies).enumerate() {
             if !self.same(step, ours, theirs) {
                 let text = format!("ours   {ours:?}\ntheirs {theirs:?}");
+                if let Some(collected) = &mut self.collected {
+                    let words = line(&step.arguments);
+                    let kinds: String = format!("{theirs:?}").chars().take(24).collect();
+                    let name = String::from_utf8_lossy(&step.arguments[0]).to_uppercase();
+                    let entry = collected.entry(format!("{name} {kinds}"));
+                    entry.or_insert_with(|| format!("{words}\n{text}"));
+                    continue;
+                }
                 return Ok(Some(Difference { steps: done + index + 1, text }));
             }
         }
@@ -444,9 +466,12 @@ pub fn minimal(
     let mut text = found.text;
     text.push_str("\nafter these commands:\n");
     for step in &steps {
-        let words: Vec<String> =
-            step.arguments.iter().map(|a| format!("\"{}\"", shown(a))).collect();
-        writeln!(text, "  {}.{}> {}", step.connection, step.pipeline, words.join(" "))?;
+        writeln!(text, "  {}.{}> {}", step.connection, step.pipeline, line(&step.arguments))?;
     }
     Ok(text)
+}
+
+/// A command for people.
+fn line(arguments: &Arguments) -> String {
+    arguments.iter().map(|a| format!("\"{}\"", shown(a))).collect::<Vec<_>>().join(" ")
 }

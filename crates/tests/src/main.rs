@@ -22,23 +22,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Suite {
     /// Random commands to kevy and to redis-server, compared
-    Differential {
-        /// Commands of each run
-        #[arg(long, default_value_t = 100_000)]
-        ops: usize,
-        /// Seed of the commands
-        #[arg(long, default_value_t = 1)]
-        seed: u64,
-        /// Numbers of shards to run with
-        #[arg(long, value_delimiter = ',', default_value = "1,2,4")]
-        shards: Vec<u32>,
-        /// Seconds to look for a shorter way to a difference
-        #[arg(long, default_value_t = 60)]
-        shrink: u64,
-        /// Show how often each command ran and was refused
-        #[arg(long)]
-        coverage: bool,
-    },
+    Differential(Differential),
     /// Concurrent clients; histories checked for strict serializability, invariants watched
     Serializability {
         /// Length of each run
@@ -53,56 +37,83 @@ enum Suite {
     },
 }
 
+#[derive(clap::Args)]
+struct Differential {
+    /// Commands of each run
+    #[arg(long, default_value_t = 100_000)]
+    ops: usize,
+    /// Seed of the commands
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Numbers of shards to run with
+    #[arg(long, value_delimiter = ',', default_value = "1,2,4")]
+    shards: Vec<u32>,
+    /// Seconds to look for a shorter way to a difference
+    #[arg(long, default_value_t = 60)]
+    shrink: u64,
+    /// Show how often each command ran and was refused
+    #[arg(long)]
+    coverage: bool,
+    /// Go on after differing replies and list them at the end
+    #[arg(long)]
+    keep_going: bool,
+}
+
 fn main() -> Result<()> {
     match Arguments::parse().suite {
-        Suite::Differential { ops, seed, shards, shrink, coverage } => {
-            differential(ops, seed, &shards, Duration::from_secs(shrink), coverage)
-        }
+        Suite::Differential(options) => options.run_all(),
         Suite::Serializability { seconds, seed, shards } => {
             serializability(Duration::from_secs(seconds), seed, &shards)
         }
     }
 }
 
-fn differential(
-    ops: usize,
-    seed: u64,
-    shards: &[u32],
-    shrink: Duration,
-    coverage: bool,
-) -> Result<()> {
-    let program = Program::under_test()?;
-    let mut differing = 0;
-    for layout in Layout::all(shards) {
-        for pipelined in [false, true] {
-            let started = Instant::now();
-            let ours = Server::start(&program, layout, &[])?;
-            let theirs = Server::oracle(&[])?;
-            let mut pair = Pair::connect(&ours, &theirs, program.is_kevy)?;
-            let steps = steps(seed, ops, pipelined)?;
-            let found = pair.run(&steps)?;
-            let result = if found.is_some() { "DIFFERENT" } else { "same" };
-            let way = if pipelined { "pipelined" } else { "one by one" };
-            println!(
-                "{} shards, {}, {way}, {} commands, seed {seed}: {result}, {} s",
-                layout.shards,
-                layout.backend.name(),
-                steps.len(),
-                started.elapsed().as_secs()
-            );
-            if coverage {
-                println!("{}", theirs.client()?.words("INFO commandstats")?.text());
-            }
-            if let Some(found) = found {
-                differing += 1;
-                println!("{}", minimal(&mut pair, &steps, found, shrink)?);
+impl Differential {
+    fn run_all(&self) -> Result<()> {
+        let program = Program::under_test()?;
+        let mut differing = 0;
+        for layout in Layout::all(&self.shards) {
+            for pipelined in [false, true] {
+                differing += usize::from(!self.run(&program, layout, pipelined)?);
             }
         }
+        if differing > 0 {
+            bail!("{differing} runs found a difference");
+        }
+        Ok(())
     }
-    if differing > 0 {
-        bail!("{differing} runs found a difference");
+
+    /// Whether the two servers answered alike.
+    fn run(&self, program: &Program, layout: Layout, pipelined: bool) -> Result<bool> {
+        let started = Instant::now();
+        let ours = Server::start(program, layout, &[])?;
+        let theirs = Server::oracle(&[])?;
+        let mut pair = Pair::connect(&ours, &theirs, program.is_kevy)?;
+        if self.keep_going {
+            pair.keep_going();
+        }
+        let steps = steps(self.seed, self.ops, pipelined)?;
+        let found = pair.run(&steps)?;
+        let same = found.is_none() && pair.collected().next().is_none();
+        println!(
+            "{} shards, {}, {}, {} commands, seed {}: {}, {} s",
+            layout.shards,
+            layout.backend.name(),
+            if pipelined { "pipelined" } else { "one by one" },
+            steps.len(),
+            self.seed,
+            if same { "same" } else { "DIFFERENT" },
+            started.elapsed().as_secs()
+        );
+        if self.coverage {
+            println!("{}", theirs.client()?.words("INFO commandstats")?.text());
+        }
+        pair.collected().for_each(|difference| println!("{difference}\n"));
+        if let Some(found) = found {
+            println!("{}", minimal(&mut pair, &steps, found, Duration::from_secs(self.shrink))?);
+        }
+        Ok(same)
     }
-    Ok(())
 }
 
 fn serializability(duration: Duration, seed: u64, shards: &[u32]) -> Result<()> {

@@ -197,10 +197,11 @@ impl fmt::Debug for Value {
 /// Bytes for people: escaped, and cut where they are long.
 pub fn shown(bytes: &[u8]) -> String {
     const LONGEST: usize = 160;
+    let escaped = |bytes: &[u8]| bytes.escape_ascii().to_string().replace("\\'", "'");
     if bytes.len() <= LONGEST {
-        return bytes.escape_ascii().to_string();
+        return escaped(bytes);
     }
-    format!("{}… ({} bytes)", bytes[..LONGEST].escape_ascii(), bytes.len())
+    format!("{}… ({} bytes)", escaped(&bytes[..LONGEST]), bytes.len())
 }
 
 #[cfg(test)]

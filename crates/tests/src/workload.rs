@@ -116,15 +116,15 @@ impl Request {
         self.append.is_some() || self.exec.is_some()
     }
 
-    /// Commands that may touch several stores wait for all before them, and are waited for.
+    /// Commands that may touch several stores wait for all before them.
     fn is_barrier(&self) -> bool {
         self.exec.is_some() || self.reads.len() > 1
     }
 
-    /// Whether the server must let this take effect before `later` of the same pipeline.
+    /// Whether the server must let this take effect before `later` of the same pipeline: a read
+    /// of one key may be grouped with others, as long as it stays behind what concerns its key.
     fn comes_before(&self, later: &Request) -> bool {
-        self.is_barrier()
-            || later.is_barrier()
+        later.is_barrier()
             || self.writes() && later.writes()
             || self.keys().iter().any(|key| later.keys().contains(key))
     }

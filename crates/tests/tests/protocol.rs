@@ -25,8 +25,6 @@ const CORPUS: &[&[u8]] = &[
     b"SET a \"\"\r\nGET a\r\n",
     b"\"PING\"\r\n",
     b"SET a \"\\xZZ\"\r\nGET a\r\n",
-    b"PING \0\r\nPING\r\n",
-    b"\0\0\0\0\r\nPING\r\n",
     b"\xff\xfe\r\n",
     b"$3\r\nfoo\r\n",
     b"+OK\r\n",
@@ -172,6 +170,19 @@ fn where_the_bytes_are_cut_does_not_matter() -> Result<()> {
     ours.ensure_alive()
 }
 
+/// redis-server takes no end of line behind a zero byte for one and waits for ever; for us a zero
+/// byte in an inline command is a byte like others.
+#[test]
+fn a_zero_byte_in_an_inline_command_is_a_byte() -> Result<()> {
+    let program = Program::under_test()?;
+    if !program.is_kevy {
+        return Ok(());
+    }
+    let ours = Server::plain(&[])?;
+    assert_eq!(answer(ours.address(), &[b"PING \0\r\nPING\r\n"])?, b"$1\r\n\0\r\n+PONG\r\n");
+    Ok(())
+}
+
 #[test]
 fn a_browser_that_was_lured_here_can_do_nothing() -> Result<()> {
     let mut ours = Server::plain(&[])?;
@@ -211,7 +222,10 @@ fn who_is_not_authenticated_may_declare_little() -> Result<()> {
     ];
     for input in inputs {
         let (a, b) = (answer(ours.address(), &[input])?, answer(theirs.address(), &[input])?);
-        let (a, b) = (without_version(&a), without_version(&b));
+        // What a stranger is told about HELLO became longer with Redis 7.2.
+        let a = without_version(&a)
+            .replace("HELLO <proto> AUTH <user> <pass>", "HELLO AUTH <user> <pass>");
+        let b = without_version(&b);
         assert_eq!(a, b, "{}", shown(input));
     }
     Ok(())
