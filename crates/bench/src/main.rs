@@ -4,6 +4,7 @@
 
 use clap::{Parser, Subcommand};
 use kevy_bench::{compare, idle, load_command, memory, null, stall};
+use std::process::ExitCode;
 
 /// Measures servers that speak the Redis protocol.
 #[derive(Parser)]
@@ -29,8 +30,19 @@ enum Command {
     Compare(Box<compare::CompareArgs>),
 }
 
-fn main() -> anyhow::Result<()> {
-    match Cli::parse().command {
+#[expect(clippy::print_stderr, reason = "the place of errors")]
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("kevy-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
         Command::Load(args) => load_command::main(&args),
         Command::Null(args) => null::main(&args),
         Command::Stall(args) => stall::main(&args),

@@ -148,7 +148,7 @@ impl Scanner {
     fn note_error(&mut self, text: &str) {
         self.errors += 1;
         if self.first_error.is_none() {
-            self.first_error = Some(text.trim_end().to_owned());
+            self.first_error = Some(text.trim_end().chars().take(LINE_KEPT).collect());
         }
     }
 }

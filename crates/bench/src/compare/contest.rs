@@ -107,8 +107,9 @@ impl LoadGrids {
     /// A load that did not succeed leaves its cell empty and is told above the tables.
     fn fail(&mut self, case: &Case, server: &Running, error: &anyhow::Error) {
         self.add(&case.title, &server.name, None);
-        let failure = format!("{}, {}: failed: {error:#}.", server.name, case.title);
-        if !self.failures.contains(&failure) {
+        let load = format!("{}, {}: ", server.name, case.title);
+        if !self.failures.iter().any(|failure| failure.starts_with(&load)) {
+            let failure = format!("{load}failed: {error:#}.");
             println!("{failure}");
             self.failures.push(failure);
         }
