@@ -108,7 +108,7 @@ impl Default for RuntimeConfig {
             send_buffer: None,
             backend: BackendChoice::Auto,
             pin: Pin::default(),
-            spin: Duration::from_micros(20),
+            spin: Duration::from_micros(8),
             ring: RingOptions::default(),
             clock: Clock::start(),
         }

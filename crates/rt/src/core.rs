@@ -161,16 +161,19 @@ impl<S: Service> Core<S> {
         shared.distribute(self.seat.thread, incoming)
     }
 
-    /// Accepting has failed. Returns whether it must rest before the next try.
+    /// Accepting has failed. Returns whether it must rest before the next try: after a failure
+    /// that is not about the one connection, trying again at once would only spin.
     pub(crate) fn accept_failed(&mut self, error: &io::Error) -> bool {
         use rustix::io::Errno;
-        let short = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
-        let rest = Errno::from_io_error(error).is_some_and(|errno| short.contains(&errno));
-        if rest && !self.accept_failing {
+        let passing = [Errno::CONNABORTED, Errno::INTR, Errno::AGAIN, Errno::CANCELED];
+        if Errno::from_io_error(error).is_some_and(|errno| passing.contains(&errno)) {
+            return false;
+        }
+        if !self.accept_failing {
             self.accept_failing = true;
             tracing::warn!("cannot accept connections: {error}");
         }
-        rest
+        true
     }
 
     /// Introduces a connection to the service. Says its last words and drops it if refused.

@@ -498,6 +498,10 @@ impl<P: Gather> Drop for Ring<P> {
         if self.ring.submitter().unregister_buf_ring(GROUP).is_err() {
             std::mem::forget(Rc::clone(&self.buffers));
         }
+        if let RingName::Registered(index) = self.name {
+            // It fails if the kernel has dropped it already: then nothing is left to do.
+            let _ = system::unregister_ring(self.ring.as_raw_fd(), index);
+        }
     }
 }
 

@@ -11,6 +11,7 @@ const REGISTERED_RING: u32 = 1 << 4;
 pub(crate) const NO_IOWAIT: u32 = 1 << 7;
 
 const REGISTER_RING_FDS: libc::c_uint = 20;
+const UNREGISTER_RING_FDS: libc::c_uint = 21;
 
 /// `struct io_uring_getevents_arg`.
 #[repr(C)]
@@ -41,22 +42,30 @@ pub(crate) enum RingName {
 /// Registers the ring's descriptor with the calling thread.
 pub(crate) fn register_ring(fd: RawFd) -> io::Result<RingName> {
     let mut update = ResourceUpdate { offset: u32::MAX, reserved: 0, data: fd as u64 };
+    register_one(fd, REGISTER_RING_FDS, &mut update)?;
+    Ok(RingName::Registered(update.offset))
+}
+
+/// Takes [`register_ring`] back; must be called by the same thread. As long as it is registered,
+/// a ring lives on although its descriptor is closed.
+pub(crate) fn unregister_ring(fd: RawFd, index: u32) -> io::Result<()> {
+    let mut update = ResourceUpdate { offset: index, reserved: 0, data: 0 };
+    register_one(fd, UNREGISTER_RING_FDS, &mut update)
+}
+
+fn register_one(fd: RawFd, operation: libc::c_uint, update: &mut ResourceUpdate) -> io::Result<()> {
     // SAFETY: 1. `update` has the layout of `io_uring_rsrc_update` and lives through the call;
-    // 2. one element is passed, as the length says; 3. the kernel writes `offset` only.
+    // 2. one element is passed, as the length says; 3. the kernel writes its `offset` only.
     let done = unsafe {
         libc::syscall(
             libc::SYS_io_uring_register,
             fd,
-            REGISTER_RING_FDS,
-            &raw mut update,
+            operation,
+            std::ptr::from_mut(update),
             1 as libc::c_uint,
         )
     };
-    if done == 1 {
-        Ok(RingName::Registered(update.offset))
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    if done == 1 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// `io_uring_enter`: submits `submit` entries and waits until `want` completions are there, or

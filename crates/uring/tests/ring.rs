@@ -306,6 +306,20 @@ fn the_end_of_a_ring_returns_its_payloads() {
     drop(far);
 }
 
+/// A thread may register sixteen rings; each must make room for the next, and let go of its
+/// sockets.
+#[test]
+fn a_thread_may_have_many_rings_in_turn() {
+    for _ in 0..50 {
+        let Some(mut bench) = Bench::new(&SMALL) else { return };
+        bench.ring.receive(&bench.near, token(0)).unwrap();
+        bench.ring.submit().unwrap();
+        let Bench { ring, near, mut far, .. } = bench;
+        drop((ring, near));
+        assert_eq!(far.read(&mut [0]).unwrap(), 0, "the socket is closed");
+    }
+}
+
 #[test]
 fn buffers_outlive_the_ring() {
     let Some(mut bench) = Bench::new(&SMALL) else { return };
