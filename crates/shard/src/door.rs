@@ -167,6 +167,16 @@ impl<S, B, P: Primitives> Doors<S, B, P> {
         }
     }
 
+    /// Whether every store lies at its door.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        self.doors.iter().all(|door| {
+            let door = door.lock();
+            debug_assert!(door.store.is_none() || door.queue.is_empty());
+            door.store.is_some()
+        })
+    }
+
     fn door(&self, id: StoreId) -> &P::Mutex<Door<S, B, P>> {
         &self.doors[id as usize]
     }

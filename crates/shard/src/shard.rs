@@ -368,6 +368,7 @@ impl<C: Commands> Shard<C> {
         }
         self.outstanding.insert(batch.number);
         self.world.shard_counters(self.index).queued_batches.add(1);
+        self.world.moment(self.index, Moment::BeforeEnter);
         let ready = match stores {
             [store] => self.world.doors.enter(*store, batch),
             stores => self.world.doors.enter_all(stores, batch),
@@ -717,7 +718,8 @@ impl<C: Commands> Shard<C> {
     }
 
     /// Whether nothing of this shard is under way any more.
-    fn is_quiet(&self) -> bool {
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
         self.outstanding.is_empty()
             && self.again.is_empty()
             && self.ready.is_empty()

@@ -49,6 +49,8 @@ pub enum Mail {
 pub enum Moment {
     /// A shard is about to come for stores.
     BeforeTake,
+    /// Some were out, and it is about to enter the queues.
+    BeforeEnter,
     /// It holds them and has not begun.
     Taken,
     /// It has run what it wanted and still holds them.
@@ -325,6 +327,13 @@ impl World {
         for inbox in &self.inboxes {
             inbox.post(Mail::Look);
         }
+    }
+
+    /// Whether every store lies at its door and nobody has mail. Nothing is under way then, for
+    /// whatever is waits at a door, has a box or is mail.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        self.doors.is_at_rest() && self.inboxes.iter().all(|inbox| !inbox.is_full())
     }
 
     pub(crate) fn ticks(&self) -> u64 {
