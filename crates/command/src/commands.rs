@@ -64,7 +64,8 @@ fn all(call: &mut Call<'_>, _: Args<'_>, reply: &mut Reply<'_>) -> Result<After,
 
 /// The entries that are no subcommands.
 fn top(table: &Table) -> impl Iterator<Item = &Entry> {
-    table.entries().map(|(_, entry)| entry).filter(|entry| entry.parent.is_none())
+    let entries = table.entries().map(|(_, entry)| entry);
+    entries.filter(|entry| entry.parent.is_none() && table.is_told(entry))
 }
 
 const COMMAND_COUNT: Row = Row {
@@ -110,8 +111,9 @@ fn info(call: &mut Call<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<Af
     }
     reply.array(args.len() - 2);
     for name in args.iter().skip(2) {
-        match call.table.named(name) {
-            Some(found) => write_info(reply, call.table, call.table.entry(found.id)),
+        let entry = call.table.named(name).map(|found| call.table.entry(found.id));
+        match entry.filter(|entry| call.table.is_told(entry)) {
+            Some(entry) => write_info(reply, call.table, entry),
             None => reply.null_array(),
         }
     }
@@ -352,7 +354,7 @@ fn write_set(reply: &mut Reply<'_>, names: impl Iterator<Item = String>) {
 
 /// The flags that clients are told, by their names.
 fn flags(flags: Flags) -> impl Iterator<Item = String> {
-    let hidden = Flags::PROTECTED | Flags::NOT_QUEUED | Flags::OPAQUE;
+    let hidden = Flags::PROTECTED | Flags::NOT_QUEUED | Flags::OPAQUE | Flags::HIDDEN;
     (flags - hidden).iter_names().map(|(name, flag)| match flag {
         Flags::MOVABLE_KEYS => "movablekeys".to_owned(),
         _ => name.to_lowercase(),

@@ -99,7 +99,9 @@ impl Table {
     #[must_use]
     pub fn is_told(&self, entry: &Entry) -> bool {
         let opaque = |parent| self.entry(parent).row.flags.contains(Flags::OPAQUE);
-        !entry.row.name.is_empty() && !entry.parent.is_some_and(opaque)
+        !entry.row.name.is_empty()
+            && !entry.row.flags.contains(Flags::HIDDEN)
+            && !entry.parent.is_some_and(opaque)
     }
 
     /// The entry of a command.

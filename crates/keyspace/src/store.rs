@@ -263,9 +263,18 @@ impl Store {
     /// Bytes held from the allocator by this store.
     pub fn memory(&self) -> usize {
         let databases: usize = self.databases.iter().map(Database::memory).sum();
+        databases + self.memory_aside()
+    }
+
+    /// Bytes of [`memory`](Self::memory) that belong to one database.
+    pub fn memory_of(&self, db: usize) -> usize {
+        self.databases.get(db).map_or(0, Database::memory)
+    }
+
+    /// Bytes of [`memory`](Self::memory) that belong to no database.
+    pub fn memory_aside(&self) -> usize {
         let garbage: usize = self.aside.garbage.iter().map(Database::memory).sum();
-        databases
-            + garbage
+        garbage
             + self.aside.watches.memory()
             + allocated(self.databases.capacity() * size_of::<Database>())
     }

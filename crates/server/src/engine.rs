@@ -149,7 +149,7 @@ impl Engine {
         let change = self.config().with(arguments, context)?;
         let listening = change.changed.iter().find(|id| matches!(**id, Id::BIND | Id::PORT));
         if let Some(&id) = listening {
-            return Err(SetError::failed(id, "Unable to listen elsewhere while the server runs"));
+            return Err(SetError::failed(id, "Unable to listen on this port. Check server logs."));
         }
         let config = apply::to_process(change, &self.log)?;
         self.control.set_tcp_keepalive(config.tcp_keepalive());
@@ -227,7 +227,7 @@ impl Engine {
     }
 
     fn dataset(&self) -> u64 {
-        self.world.all_store_counters().map(|store| store.memory.get()).sum()
+        self.world.all_store_counters().map(|store| store.memory()).sum()
     }
 
     /// Memory by the server's own account.

@@ -158,6 +158,8 @@ pub struct DbCounters {
     pub volatile: Counter,
     /// Mean time to live of those, in ms.
     pub average_ttl: Counter,
+    /// Bytes accounted.
+    pub memory: Counter,
 }
 
 /// What is published of one store whenever its box is put back.
@@ -165,8 +167,8 @@ pub struct DbCounters {
 pub struct StoreCounters {
     /// By database.
     pub dbs: Box<[DbCounters]>,
-    /// Bytes accounted.
-    pub memory: Counter,
+    /// Bytes accounted that belong to no database.
+    pub memory_aside: Counter,
     /// Look-ups that found a key.
     pub hits: Counter,
     /// Look-ups that found none.
@@ -176,10 +178,16 @@ pub struct StoreCounters {
 }
 
 impl StoreCounters {
+    /// Bytes accounted.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        self.memory_aside.get() + self.dbs.iter().map(|db| db.memory.get()).sum::<u64>()
+    }
+
     pub(crate) fn new(databases: usize) -> CachePadded<Self> {
         CachePadded::new(Self {
             dbs: (0..databases).map(|_| DbCounters::default()).collect(),
-            memory: Counter::default(),
+            memory_aside: Counter::default(),
             hits: Counter::default(),
             misses: Counter::default(),
             expired: Counter::default(),

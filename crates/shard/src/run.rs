@@ -244,12 +244,14 @@ pub(crate) fn publish(world: &World, id: StoreId, store: &mut Store, now_ms: i64
     counters.hits.set(stats.hits);
     counters.misses.set(stats.misses);
     counters.expired.set(stats.expired);
+    counters.memory_aside.set(store.memory_aside() as u64);
     for db in store.take_touched() {
         let Some(published) = counters.dbs.get(db) else { continue };
         let figures = store.figures(db, now_ms);
         published.keys.set(figures.keys as u64);
         published.volatile.set(figures.volatile as u64);
         published.average_ttl.set(u64::try_from(figures.avg_ttl_ms).unwrap_or(0));
+        published.memory.set(store.memory_of(db) as u64);
     }
 }
 

@@ -65,7 +65,6 @@ impl<C: Commands> Shard<C> {
             changes.clear();
         }
         more |= store.free_slice(FREE_SLICE);
-        self.world.store_counters(id).memory.set(store.memory() as u64);
         self.put_back_idle(SmallVec::from_iter([(id, store)]));
         more
     }

@@ -100,7 +100,7 @@ fn write_line(text: &mut String, client: &Client, table: &Table, now_ms: i64) {
         "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub=0 psub=0 ssub=0 \
          multi={} watch={} qbuf={} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 \
          omem={output} tot-mem={} events={} cmd={command} user=default redir=-1 resp={} \
-         lib-name={} lib-ver={}",
+         lib-name={} lib-ver={} tot-net-in={} tot-net-out={} tot-cmds={}",
         client.id,
         client.address,
         client.local_address,
@@ -118,6 +118,9 @@ fn write_line(text: &mut String, client: &Client, table: &Table, now_ms: i64) {
         client.proto.load(Relaxed),
         lossy(&names.library),
         lossy(&names.library_version),
+        client.received.load(Relaxed),
+        client.sent.load(Relaxed),
+        client.commands.load(Relaxed),
     );
 }
 
@@ -165,7 +168,7 @@ mod tests {
             "id=3 addr=127.0.0.1:5000 laddr=127.0.0.1:6379 fd=8 name=me age=3 idle=3 flags=xe \
              db=0 sub=0 psub=0 ssub=0 multi=2 watch=0 qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 \
              rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=1024 events=r cmd=client|list user=default \
-             redir=-1 resp=2 lib-name= lib-ver=\n"
+             redir=-1 resp=2 lib-name= lib-ver= tot-net-in=0 tot-net-out=0 tot-cmds=0\n"
         );
     }
 }

@@ -122,7 +122,7 @@ pub(super) fn shards(scene: &Scene<'_>, sheet: &mut Sheet) {
         let keys: u64 = counters.dbs.iter().map(|db| db.keys.get()).sum();
         sheet.line(format_args!(
             "store{store}:keys={keys},memory={},hits={},misses={},expired={}",
-            counters.memory.get(),
+            counters.memory(),
             counters.hits.get(),
             counters.misses.get(),
             counters.expired.get()
