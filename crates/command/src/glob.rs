@@ -5,10 +5,16 @@
 //! range may come in either order and are compared as signed bytes, a backslash at the very end
 //! is itself.
 
+/// Groups of stars that a pattern may need. Redis bounds its recursion by it, and it bounds the
+/// work that a long pattern makes with a long key here.
+const MAX_STARS: usize = 1000;
+
 /// Whether `pattern` matches all of `text`.
 ///
 /// Takes at most as many steps as the product of both lengths: behind the last `*` seen, a longer
 /// match of an earlier one cannot help, so only the last one is ever tried again.
+///
+/// Behind more than [`MAX_STARS`] groups of stars nothing matches, as in Redis.
 #[must_use]
 pub fn matches(pattern: &[u8], text: &[u8], ignore_case: bool) -> bool {
     if text.is_empty() {
@@ -16,11 +22,16 @@ pub fn matches(pattern: &[u8], text: &[u8], ignore_case: bool) -> bool {
     }
     let (mut at, mut read) = (0, 0);
     let mut retry: Option<(usize, usize)> = None;
+    let mut stars = 0;
     while let Some(byte) = text.get(read) {
         if pattern.get(at) == Some(&b'*') {
             at = behind_stars(pattern, at);
             if at == pattern.len() {
                 return true;
+            }
+            stars += 1;
+            if stars > MAX_STARS {
+                return false;
             }
             retry = Some((at, read));
             continue;
@@ -118,6 +129,14 @@ mod tests {
     proptest! {
         #![proptest_config(crate::test::config(2_000))]
         #[test]
+    fn too_many_stars_match_nothing() {
+        let text = vec![b'a'; 5000];
+        assert!(matches(&b"*?".repeat(MAX_STARS), &text, false));
+        assert!(!matches(&b"*?".repeat(MAX_STARS + 1), &text, false));
+        assert!(matches(&[&b"*?".repeat(MAX_STARS)[..], b"*"].concat(), &text, false));
+    }
+
+    #[test]
         fn it_is_the_definition(
             pattern in "[ab*?\\[\\]^\\\\-]{0,8}", text in "[abB-]{1,8}", ignore_case: bool
         ) {
