@@ -111,6 +111,7 @@ fn same(a: u8, b: u8, ignore_case: bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn too_many_stars_match_nothing() {
@@ -119,7 +120,6 @@ mod tests {
         assert!(!matches(&b"*?".repeat(MAX_STARS + 1), &text, false));
         assert!(matches(&[&b"*?".repeat(MAX_STARS)[..], b"*"].concat(), &text, false));
     }
-    use proptest::prelude::*;
 
     /// The definition: a star tries every length, shortest first.
     fn model(pattern: &[u8], text: &[u8], ignore_case: bool) -> bool {
