@@ -1,0 +1,122 @@
+//! What clients asked and were told, in the form that the checkers read.
+
+use crate::token::Token;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Names a key of a run.
+pub(crate) type Key = u32;
+
+/// Index into [`History::ops`].
+pub(crate) type OpId = usize;
+
+/// A moment that never comes.
+pub(crate) const NEVER: u64 = u64::MAX;
+
+/// One observation or change within an operation.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Micro {
+    /// The token was appended to the key.
+    Append(Key, Token),
+    /// The key's value was this; an absent key has no tokens.
+    Read(Key, Vec<Token>),
+    /// Whether the key existed.
+    Exists(Key, bool),
+}
+
+/// How an operation ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum End {
+    /// Not yet answered.
+    Open,
+    /// Answered.
+    Done,
+    /// Answered: nothing was done, for a watched key had changed.
+    Aborted,
+    /// Its connection was lost: it happened or not.
+    Lost,
+}
+
+/// One request: something that happens at one moment between its invocation and its completion.
+#[derive(Clone, Debug)]
+pub(crate) struct Op {
+    /// The connection that carried it.
+    pub(crate) link: usize,
+    /// Step of the run in which it was sent.
+    pub(crate) invoke: u64,
+    /// Step in which its reply had arrived.
+    pub(crate) complete: u64,
+    /// Virtual time of these, in ms.
+    pub(crate) invoke_ms: i64,
+    pub(crate) complete_ms: i64,
+    pub(crate) micros: Vec<Micro>,
+    pub(crate) end: End,
+    /// It begins to watch keys: nothing later of its connection happens before it.
+    pub(crate) watch: bool,
+    /// The keys that must not have changed since they were watched.
+    pub(crate) watched: Vec<(OpId, Vec<Key>)>,
+    /// What it is, for people.
+    pub(crate) what: String,
+}
+
+impl Op {
+    /// Whether it changes something.
+    pub(crate) fn writes(&self) -> bool {
+        self.micros.iter().any(|micro| matches!(micro, Micro::Append(..)))
+    }
+
+    /// Whether the keys it uses include `key`.
+    pub(crate) fn uses(&self, key: Key) -> bool {
+        self.micros.iter().any(|micro| match micro {
+            Micro::Append(k, _) | Micro::Read(k, _) | Micro::Exists(k, _) => *k == key,
+        })
+    }
+}
+
+/// A key that is written once, with a deadline.
+#[derive(Clone, Debug)]
+pub(crate) struct Volatile {
+    pub(crate) created_by: OpId,
+    /// Earliest and latest deadline that the server can have set, in ms.
+    pub(crate) earliest_ms: i64,
+    pub(crate) latest_ms: i64,
+}
+
+/// A write or a read of a register that is always written and read whole.
+#[derive(Clone, Debug)]
+pub(crate) struct RegisterOp {
+    pub(crate) invoke: u64,
+    pub(crate) complete: u64,
+    pub(crate) write: bool,
+    pub(crate) value: Token,
+}
+
+/// Everything recorded in a run.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct History {
+    pub(crate) ops: Vec<Op>,
+    pub(crate) volatile: BTreeMap<Key, Volatile>,
+    /// All keys that are created to expire, answered or not.
+    pub(crate) fleeting: BTreeSet<Key>,
+    pub(crate) register: Vec<RegisterOp>,
+    /// The register was emptied at some time, so that its values have no one order.
+    pub(crate) register_emptied: bool,
+    /// Switches of the server by version, and views of them.
+    pub(crate) switches: Vec<RegisterOp>,
+    /// Which key a token was written to.
+    pub(crate) key_of: BTreeMap<Token, Key>,
+    /// Bytes of a token.
+    pub(crate) size_of: BTreeMap<Token, usize>,
+    /// Length of a value when this token had been appended to it, as the server said.
+    pub(crate) lengths: Vec<(Token, i64)>,
+}
+
+impl History {
+    /// The operations of each connection, in the order in which they were sent.
+    pub(crate) fn by_link(&self) -> BTreeMap<usize, Vec<OpId>> {
+        let mut links: BTreeMap<usize, Vec<OpId>> = BTreeMap::new();
+        for (id, op) in self.ops.iter().enumerate() {
+            links.entry(op.link).or_default().push(id);
+        }
+        links
+    }
+}
