@@ -33,6 +33,7 @@ pub struct Args<'a> {
 impl<'a> Args<'a> {
     /// Arguments whose `spans` lie in `bytes`. If there is a `blob`, it takes the place of the
     /// last span. `keys` are those placed already, in order of their positions.
+    #[inline]
     #[must_use]
     pub fn new(
         bytes: &'a [u8],
@@ -45,6 +46,7 @@ impl<'a> Args<'a> {
     }
 
     /// How many arguments there are, the name included.
+    #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
         self.spans.len()
@@ -70,12 +72,14 @@ impl<'a> Args<'a> {
     }
 
     /// The name of the command as the client wrote it.
+    #[inline]
     #[must_use]
     pub fn name(&self) -> &'a [u8] {
         self.get(0).unwrap_or_default()
     }
 
     /// The last argument, if it was received straight into its own allocation.
+    #[inline]
     #[must_use]
     pub fn blob(&self) -> Option<&'a Blob> {
         self.blob
@@ -88,12 +92,14 @@ impl<'a> Args<'a> {
     }
 
     /// The position of the next argument to read.
+    #[inline]
     #[must_use]
     pub fn position(&self) -> usize {
         self.at
     }
 
     /// How many arguments are unread.
+    #[inline]
     #[must_use]
     pub fn remaining(&self) -> usize {
         self.len().saturating_sub(self.at)
@@ -116,6 +122,7 @@ impl<'a> Args<'a> {
     }
 
     /// The next argument, if there is one, without reading it.
+    #[inline]
     #[must_use]
     pub fn peek(&self) -> Option<&'a [u8]> {
         self.get(self.at)
@@ -199,6 +206,7 @@ impl<'a> Args<'a> {
     }
 
     /// Whether all arguments have been read.
+    #[inline]
     #[must_use]
     pub fn at_end(&self) -> bool {
         self.at >= self.len()
@@ -208,6 +216,7 @@ impl<'a> Args<'a> {
     ///
     /// # Errors
     /// A syntax error if something is.
+    #[inline]
     pub fn end(&self) -> Result<(), Error> {
         if self.at_end() { Ok(()) } else { Err(Error::SYNTAX) }
     }

@@ -100,11 +100,13 @@ pub enum EventKey {
 
 impl Effect {
     /// Nothing was changed.
+    #[inline]
     pub fn none() -> Self {
         Self::default()
     }
 
     /// `changes` changes, recorded by the arguments as given.
+    #[inline]
     pub fn as_given(changes: u32) -> Self {
         let logged = if changes == 0 { Logged::Nothing } else { Logged::AsGiven };
         Self { changes, logged, events: SmallVec::new() }
@@ -130,24 +132,28 @@ impl Effect {
     }
 
     /// The same, recorded by the arguments as given if there are changes.
+    #[inline]
     pub fn recorded_as_given(mut self) -> Self {
         self.logged = if self.changes == 0 { Logged::Nothing } else { Logged::AsGiven };
         self
     }
 
     /// Adds an event about the key at argument `key`.
+    #[inline]
     pub fn event(mut self, class: EventClass, name: &'static str, key: usize) -> Self {
         self.push_event(class, name, key);
         self
     }
 
     /// Adds an event.
+    #[inline]
     pub fn event_at(mut self, class: EventClass, name: &'static str, key: EventKey) -> Self {
         self.events.push(Event { class, name, key });
         self
     }
 
     /// Adds an event about the key at argument `key`.
+    #[inline]
     pub fn push_event(&mut self, class: EventClass, name: &'static str, key: usize) {
         let key = EventKey::Argument(u32::try_from(key).unwrap_or(u32::MAX));
         self.events.push(Event { class, name, key });

@@ -272,17 +272,23 @@ fn fold(name: &[u8]) -> Option<u128> {
     Some(u128::from(lower(low)) | u128::from(lower(high)) << 64)
 }
 
-/// Up to 8 bytes as a number.
+/// Up to 8 bytes as a number, the first byte lowest; by loads of fixed sizes that may overlap, for
+/// a copy of unknown length would cost more than all the rest of a look-up.
 #[inline]
 fn word(bytes: &[u8]) -> u64 {
+    if let Some((whole, [])) = bytes.split_first_chunk::<8>() {
+        return u64::from_le_bytes(*whole);
+    }
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        let shift = 8 * (bytes.len() - 4);
+        return u64::from(u32::from_le_bytes(*first))
+            | u64::from(u32::from_le_bytes(*last)) << shift;
+    }
     match bytes {
         [a, b, c] => u64::from(*a) | u64::from(*b) << 8 | u64::from(*c) << 16,
-        [a, b, c, d] => u64::from(u32::from_le_bytes([*a, *b, *c, *d])),
-        _ => {
-            let mut whole = [0; 8];
-            whole[..bytes.len()].copy_from_slice(bytes);
-            u64::from_le_bytes(whole)
-        }
+        [a, b] => u64::from(*a) | u64::from(*b) << 8,
+        [a] => u64::from(*a),
+        _ => 0,
     }
 }
 
@@ -302,4 +308,21 @@ const fn lower(word: u64) -> u64 {
 const fn spread(name: u128) -> usize {
     let mixed = (name as u64) ^ ((name >> 64) as u64).rotate_left(29);
     (mixed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_fold_to_their_small_letters() {
+        for len in 1..=Names::SHORT {
+            let name: Vec<u8> = (0..len).map(|at| b"AzZaBy@[`{|-_09x"[at]).collect();
+            let mut expected = [0; 16];
+            expected[..len].copy_from_slice(&name.to_ascii_lowercase());
+            assert_eq!(fold(&name), Some(u128::from_le_bytes(expected)), "{len}");
+        }
+        assert_eq!((fold(b""), fold(&[b'a'; 17])), (None, None));
+        assert_eq!(fold(&[0xC1, 0x41]), Some(0x61C1), "only ASCII has cases");
+    }
 }

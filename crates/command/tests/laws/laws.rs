@@ -250,3 +250,34 @@ fn walks_meet_every_key() {
         assert_eq!(met, names);
     }
 }
+
+#[test]
+fn a_password_keeps_clients_out_until_they_give_it() {
+    let mut machine = Machine::new(1, Proto::Resp2);
+    machine.settings.password = Some(b"secret".to_vec());
+    assert_eq!(render(&machine.call(0, &["RESET"])), "RESET");
+    let wrong = "!WRONGPASS invalid username-password pair or user is disabled.";
+    for (call, expected) in [
+        ("GET a", "!NOAUTH Authentication required."),
+        ("AUTH secre", wrong),
+        ("AUTH secretx", wrong),
+        ("AUTH default Secret", wrong),
+        ("AUTH other secret", wrong),
+        ("HELLO 2 AUTH default wrong SETNAME x", wrong),
+        ("GET a", "!NOAUTH Authentication required."),
+        ("AUTH default secret", "OK"),
+        ("GET a", "nil"),
+        ("RESET", "RESET"),
+        ("GET a", "!NOAUTH Authentication required."),
+        ("AUTH secret", "OK"),
+        ("CLIENT GETNAME", "nil"),
+    ] {
+        assert_eq!(render(&machine.call(0, &crate::render::words(call))), expected, "{call}");
+    }
+    machine.call(0, &["RESET"]);
+    let refused = render(&machine.call(0, &["HELLO", "3"]));
+    assert!(refused.starts_with("!NOAUTH HELLO must be called"), "{refused}");
+    let greeted = machine.call(0, &["HELLO", "3", "AUTH", "default", "secret", "SETNAME", "me"]);
+    assert!(greeted.starts_with(b"%7\r\n"), "in the protocol just chosen");
+    assert_eq!(render(&machine.call(0, &["CLIENT", "GETNAME"])), "\"me\"");
+}
