@@ -25,7 +25,9 @@ fn rows_are_well_formed() {
     for row in rows() {
         assert_eq!(row.name, row.name.to_lowercase());
         assert!(row.doc.summary.ends_with('.'), "{}", row.name);
-        assert!(kevy_command::syntax::parse(row.doc.syntax).is_some(), "{}", row.name);
+        if let Err(error) = kevy_command::syntax::parse(row.doc.syntax) {
+            panic!("{}: {error:?}", row.name);
+        }
         for spec in row.keys {
             let Run::Keys(_) = row.run else { panic!("{} has keys", row.name) };
             let kevy_command::row::Begin::Index(first) = spec.begin else { continue };

@@ -19,7 +19,7 @@ pub(super) const KILL: Row = Row {
         since: "2.4.0",
         group: Group::Connection,
         complexity: "O(N) where N is the number of client connections",
-        syntax: "<ip:port | <[ID client-id] [TYPE <NORMAL | MASTER | SLAVE | REPLICA | PUBSUB>] [USER username] [ADDR ip:port] [LADDR ip:port] [SKIPME <YES | NO>] [MAXAGE maxage]>>",
+        syntax: "<address | <[ID client-id] [TYPE <NORMAL | MASTER | SLAVE | REPLICA | PUBSUB>] [USER username] [ADDR address] [LADDR address] [SKIPME <YES | NO>] [MAXAGE maxage]>>",
     },
     run: Run::Server(kill),
 };

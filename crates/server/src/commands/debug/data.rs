@@ -58,8 +58,8 @@ pub(super) fn populate(
 }
 
 fn positive(args: &mut Args<'_>) -> Result<usize, Error> {
-    let number = args.int()?;
-    usize::try_from(number).map_err(|_| Error::new("ERR value is out of range, must be positive"))
+    let number = args.int().ok().and_then(|number| usize::try_from(number).ok());
+    number.ok_or(Error::new("ERR value is out of range, must be positive"))
 }
 
 /// `DEBUG OBJECT key`

@@ -40,10 +40,16 @@ pub(super) fn log(_: &mut Call<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Re
     Ok(After::Continue)
 }
 
-pub(super) fn error(_: &mut Call<'_>, args: Args<'_>, _: &mut Reply<'_>) -> Result<After, Error> {
+/// Answers an error that is no error of the server's and is not counted as one.
+pub(super) fn error(
+    _: &mut Call<'_>,
+    args: Args<'_>,
+    reply: &mut Reply<'_>,
+) -> Result<After, Error> {
     expect(&args, 1..=1)?;
     let message = String::from_utf8_lossy(args.get(2).unwrap_or_default());
-    Err(Error::owned(message.replace(['\r', '\n'], " ")))
+    reply.error(message.replace(['\r', '\n'], " "));
+    Ok(After::Continue)
 }
 
 pub(super) fn stringmatch_len(

@@ -47,7 +47,7 @@ pub(super) fn server(scene: &Scene<'_>, sheet: &mut Sheet) {
     sheet.field("uptime_in_days", uptime / SECONDS_PER_DAY);
     sheet.field("hz", config.hz());
     sheet.field("configured_hz", config.hz());
-    sheet.field("lru_clock", call.now_ms / MS_PER_SECOND & CLOCK_MASK);
+    sheet.field("lru_clock", (call.now_ms / MS_PER_SECOND) & CLOCK_MASK);
     sheet.field("executable", identity.executable.display());
     sheet.field("config_file", config.file().unwrap_or(Path::new("")).display());
     sheet.field("io_threads_active", 0);
