@@ -159,7 +159,7 @@ impl Record {
         self.block.allocated() + body
     }
 
-    /// Asks the processor to fetch the first cache line of the record.
+    /// Asks the processor to fetch the record's first two cache lines.
     #[inline]
     pub fn prefetch(&self) {
         self.block.prefetch();

@@ -160,6 +160,8 @@ pub struct Store {
     pub(crate) id: u32,
     pub(crate) databases: Vec<Database>,
     pub(crate) aside: Aside,
+    /// Latest time at which it was used, in Unix milliseconds.
+    latest_ms: i64,
 }
 
 impl Store {
@@ -169,12 +171,22 @@ impl Store {
             id,
             databases: std::iter::repeat_with(Database::default).take(databases).collect(),
             aside: Aside { random: kevy_map::hash(&id.to_le_bytes()), ..Aside::default() },
+            latest_ms: i64::MIN,
         }
     }
 
     /// The number by which keys name the store.
     pub fn id(&self) -> u32 {
         self.id
+    }
+
+    /// The time for who holds the store now: `now_ms`, or that of who held it before if that is
+    /// later. Threads read their clocks at different moments, and a key that one has found
+    /// expired must not come back for another.
+    #[inline]
+    pub fn time(&mut self, now_ms: i64) -> i64 {
+        self.latest_ms = self.latest_ms.max(now_ms);
+        self.latest_ms
     }
 
     /// Number of databases.
