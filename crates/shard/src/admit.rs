@@ -213,7 +213,9 @@ fn admit_one(
         Run::Session(prepare, _) => match prepare(&mut conn.session, &args) {
             Ok(()) => {
                 push_call(round, conn, runner, found, words);
-                Next::More
+                // A read that was sent after a watch must not run before it: what it saw would
+                // not be what the watch protects.
+                Next::Last(Why::GoOn)
             }
             Err(error) => {
                 refuse(runner, conn, round, Refused { error, found: Some(found) });

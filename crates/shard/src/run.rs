@@ -1,5 +1,6 @@
 //! Running commands over the stores that are held for them.
 
+use crate::admit::touches_session;
 use crate::counters::ShardCounters;
 use crate::door::{Boxes, StoreId};
 use crate::work::{Caller, Item, Job, Material};
@@ -144,6 +145,12 @@ impl Runner<'_> {
         mut session: Option<&mut Session>,
         out: &mut Output,
     ) {
+        if session.is_none() && touches_session(&transaction.queue.meta) {
+            // The client has gone and its session with it, so its commands would run in another
+            // database than it selected. It gets no reply: none of them has run.
+            self.release(caller, boxes);
+            return;
+        }
         self.start(found.id);
         self.counters.command(found.id).calls.add(1);
         self.counters.processed.add(1);
@@ -167,7 +174,7 @@ impl Runner<'_> {
                     }
                     (proto, db) = (session.proto, session.db);
                 }
-                // The client has gone, and its session with it.
+                // See the beginning.
                 (Run::Connection(_) | Run::Server(_), None) => {}
                 _ => self.call(queued.found, args, caller, boxes, out),
             }
@@ -235,6 +242,18 @@ impl Runner<'_> {
             self.switch(None);
         }
     }
+}
+
+/// The time at which commands run over `boxes`: never earlier than any that used them before.
+#[inline]
+pub(crate) fn time(boxes: &mut Boxes<Store>, now_ms: i64) -> i64 {
+    let now_ms = boxes.iter_mut().fold(now_ms, |now_ms, (_, store)| store.time(now_ms));
+    if boxes.len() > 1 {
+        for (_, store) in boxes {
+            store.time(now_ms);
+        }
+    }
+    now_ms
 }
 
 /// Publishes what others read of a store without taking its box.

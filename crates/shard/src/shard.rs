@@ -4,7 +4,7 @@ use crate::admit;
 use crate::conn::{Conn, Conns, Lane, Life, Pending, Slot};
 use crate::door::{Boxes, Ready};
 use crate::round::{Chunk, ItemRef, Round, Source, Why};
-use crate::run::{Meter, Runner, publish, stores_of, version};
+use crate::run::{Meter, Runner, publish, stores_of, time, version};
 use crate::service::{Action, ConnId, Event, Now, Peer, PeerAddress, Service, Wait};
 use crate::work::{Batch, Caller, Item, Job, StoreSet};
 use crate::world::{Commands, Mail, Moment, Paused, World};
@@ -209,7 +209,7 @@ impl<C: Commands> Shard<C> {
             return self.abort(id);
         }
         let full = len > WAITING_INPUT && !matches!(conn.lane, Lane::Ready);
-        if full && !conn.receive_paused {
+        if full && !conn.receive_paused && conn.life == Life::Open {
             conn.receive_paused = true;
             self.actions.push(Action::PauseReceive(id));
         }
@@ -335,6 +335,7 @@ impl<C: Commands> Shard<C> {
         self.world.moment(self.index, Moment::Taken);
         let Self { round, conns, world, commands, settings, changes, index, now, .. } = self;
         let mut runner = runner(world, &**commands, settings, *index, now, changes);
+        runner.now_ms = time(&mut boxes, runner.now_ms);
         for window in items.chunks(PREFETCH) {
             prefetch(&boxes, window.iter().map(|at| &round.items[at.item as usize]), round);
             for at in window {
@@ -349,6 +350,7 @@ impl<C: Commands> Shard<C> {
     fn leave(&mut self, events: &[Event<'_>], stores: &[u32], items: &[ItemRef]) {
         let mut batch = self.pool.pop().unwrap_or_default();
         batch.origin = self.index;
+        batch.now_ms = self.now.unix_ms();
         batch.number = self.batches;
         self.batches += 1;
         for &at in items {
@@ -408,7 +410,8 @@ impl<C: Commands> Shard<C> {
         self.world.moment(self.index, Moment::Taken);
         let Self { conns, world, commands, settings, changes, index, now, .. } = self;
         let mut runner = runner(world, &**commands, settings, *index, now, changes);
-        let Batch { bytes, material, items, parts, out, home_only, .. } = &mut *batch;
+        let Batch { bytes, material, items, parts, out, home_only, now_ms, .. } = &mut *batch;
+        runner.now_ms = time(&mut boxes, runner.now_ms.max(*now_ms));
         let mut parts = parts.iter();
         let mut part = parts.next();
         let mut left = part.map_or(0, |part| part.count);
@@ -616,6 +619,13 @@ impl<C: Commands> Shard<C> {
     fn note_output(&mut self, id: ConnId) {
         let now = self.now.mono_ns;
         let Some(conn) = self.conns.get(id) else { return };
+        if conn.life == Life::Aborted {
+            return;
+        }
+        if conn.receive_paused && matches!(conn.lane, Lane::Ready) {
+            conn.receive_paused = false;
+            self.actions.push(Action::ResumeReceive(id));
+        }
         if conn.out.is_empty() {
             return;
         }
@@ -636,10 +646,6 @@ impl<C: Commands> Shard<C> {
         if !conn.send_noted && !matches!(conn.lane, Lane::Barrier { .. }) {
             conn.send_noted = true;
             self.actions.push(Action::Send(id));
-        }
-        if conn.receive_paused && matches!(conn.lane, Lane::Ready) {
-            conn.receive_paused = false;
-            self.actions.push(Action::ResumeReceive(id));
         }
     }
 
@@ -690,6 +696,7 @@ impl<C: Commands> Shard<C> {
         };
         let mut batch = self.pool.pop().unwrap_or_default();
         batch.origin = self.index;
+        batch.now_ms = self.now.unix_ms();
         batch.number = self.batches;
         self.batches += 1;
         batch.items.push(Item::new(Job::Unwatch, caller, StoreSet::None));

@@ -56,7 +56,7 @@ impl<C: Commands> Shard<C> {
 
     fn care_for(&mut self, id: StoreId) -> bool {
         let Some(mut store) = self.world.doors.take(id) else { return false };
-        let now_ms = self.now.unix_ms();
+        let now_ms = store.time(self.now.unix_ms());
         let expire = self.settings.active_expire;
         let (_, changes) = self.tick_parts();
         let mut more = false;

@@ -152,6 +152,8 @@ pub(crate) struct Part {
 pub struct Batch {
     /// The shard whose clients sent the commands.
     pub(crate) origin: usize,
+    /// The time at which they were sent, in Unix milliseconds.
+    pub(crate) now_ms: i64,
     /// Counts the batches of its origin.
     pub(crate) number: u64,
     /// It needs the sessions of its clients, so it runs at its origin.
