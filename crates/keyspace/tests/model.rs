@@ -141,19 +141,26 @@ impl Fixture {
     }
 
     fn run(&mut self, db: usize, index: usize, call: Call) {
+        match call {
+            Call::Set(_) | Call::SetKeep(_) | Call::SetUntil(..) => self.set(db, index, call),
+            Call::SetInt(_) | Call::Append(_) | Call::SetRange(..) | Call::FlipFirst(_) => {
+                self.update(db, index, call);
+            }
+            Call::Get | Call::Remove | Call::Rename(_) | Call::Copy(..) | Call::Deadline(_) => {
+                self.on_key(db, index, call);
+            }
+            _ => self.on_all(db, call),
+        }
+        self.drop_expired();
+    }
+
+    /// A string is set whole.
+    fn set(&mut self, db: usize, index: usize, call: Call) {
         let name = key_name(index);
         let key = self.placement.key(&name);
-        let live = self.model.get(db, &name).cloned();
-        let kept = live.as_ref().and_then(|value| value.1);
-        let old = live.clone().map_or(Vec::new(), |value| value.0);
+        let kept = self.model.get(db, &name).and_then(|value| value.1);
         let now_ms = self.model.now_ms;
         match call {
-            Call::Get => {
-                let mut ks = self.keyspace(db);
-                let got = ks.string(&key).expect("a string").map(|value| value.to_vec());
-                assert_eq!(got, live.as_ref().map(|value| value.0.clone()));
-                assert_eq!(ks.deadline(&key), live.map(|value| value.1));
-            }
             Call::Set(value) => {
                 self.keyspace(db).set_string(&key, Text::Bytes(&value), Expiry::Clear);
                 self.model.set(db, &name, value, None);
@@ -167,6 +174,16 @@ impl Fixture {
                 self.keyspace(db).set_string(&key, Text::Bytes(&value), Expiry::At(at));
                 self.model.set(db, &name, value, Some(at));
             }
+            _ => unreachable!("another group of calls"),
+        }
+    }
+
+    /// A string is changed where it lies.
+    fn update(&mut self, db: usize, index: usize, call: Call) {
+        let name = key_name(index);
+        let key = self.placement.key(&name);
+        let (old, kept) = self.model.get(db, &name).cloned().unwrap_or_default();
+        match call {
             Call::SetInt(value) => {
                 let mut ks = self.keyspace(db);
                 ks.update_string(&key).expect("a string").set_int(value);
@@ -195,6 +212,25 @@ impl Fixture {
                 all.resize(all.len().max(len), 0);
                 all[0] ^= 1;
                 self.model.set(db, &name, all, kept);
+            }
+            _ => unreachable!("another group of calls"),
+        }
+    }
+
+    /// What concerns keys, whatever they hold.
+    fn on_key(&mut self, db: usize, index: usize, call: Call) {
+        let name = key_name(index);
+        let key = self.placement.key(&name);
+        let live = self.model.get(db, &name).cloned();
+        let kept = live.as_ref().and_then(|value| value.1);
+        let old = live.clone().map_or(Vec::new(), |value| value.0);
+        let now_ms = self.model.now_ms;
+        match call {
+            Call::Get => {
+                let mut ks = self.keyspace(db);
+                let got = ks.string(&key).expect("a string").map(|value| value.to_vec());
+                assert_eq!(got, live.as_ref().map(|value| value.0.clone()));
+                assert_eq!(ks.deadline(&key), live.map(|value| value.1));
             }
             Call::Remove => {
                 assert_eq!(self.keyspace(db).remove(&key), live.is_some());
@@ -231,6 +267,13 @@ impl Fixture {
                     self.model.set(db, &name, old, at);
                 }
             }
+            _ => unreachable!("another group of calls"),
+        }
+    }
+
+    /// What concerns whole databases, and time.
+    fn on_all(&mut self, db: usize, call: Call) {
+        match call {
             Call::Flush(only) => {
                 self.keyspace(db).flush(only);
                 for (number, keys) in self.model.databases.iter_mut().enumerate() {
@@ -261,8 +304,8 @@ impl Fixture {
                     store.free_slice(3);
                 }
             }
+            _ => unreachable!("another group of calls"),
         }
-        self.drop_expired();
     }
 
     fn expire(&mut self, budget: usize) {
@@ -275,7 +318,7 @@ impl Fixture {
         }
     }
 
-    /// Each recorded expiry must be of a key that the model holds as expired.
+    /// Nothing but expiries is recorded, each counted by the store of its key.
     fn drop_expired(&mut self) {
         let mut found = 0;
         for change in self.changes.iter() {
