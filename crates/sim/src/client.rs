@@ -170,9 +170,11 @@ impl Client {
             (_, 0) => scene.ping(random),
             (_, 1) => scene.look(),
             (Role::Switch, _) => scene.switch(),
-            (Role::Register, 2..=8) => scene.write_register(random),
-            (Role::Register, 9..=15) => scene.read_register(),
-            (Role::Register, _) => scene.whole_register(random),
+            (Role::Register, at) => match at {
+                2..=8 => scene.write_register(random),
+                9..=15 => scene.read_register(),
+                _ => scene.whole_register(random),
+            },
             (Role::Volatile, 2..=6) => scene.create(link, random),
             (Role::Volatile, 7..=14) => {
                 let mut keys = scene.some_keys(random);

@@ -63,19 +63,11 @@ impl Op {
     pub(crate) fn writes(&self) -> bool {
         self.micros.iter().any(|micro| matches!(micro, Micro::Append(..)))
     }
-
-    /// Whether the keys it uses include `key`.
-    pub(crate) fn uses(&self, key: Key) -> bool {
-        self.micros.iter().any(|micro| match micro {
-            Micro::Append(k, _) | Micro::Read(k, _) | Micro::Exists(k, _) => *k == key,
-        })
-    }
 }
 
 /// A key that is written once, with a deadline.
 #[derive(Clone, Debug)]
 pub(crate) struct Volatile {
-    pub(crate) created_by: OpId,
     /// Earliest and latest deadline that the server can have set, in ms.
     pub(crate) earliest_ms: i64,
     pub(crate) latest_ms: i64,

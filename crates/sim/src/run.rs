@@ -134,9 +134,12 @@ impl Run {
                 closed: Vec::new(),
             })
             .collect();
-        let keys = random.range(1, 8);
+        // Long pipelines on few keys make turns in which one store gets more commands than run
+        // in one holding.
+        let bursts = random.chance(1, 12);
+        let keys = if bursts { random.range(1, 3) } else { random.range(1, 8) };
         let scene = Scene::new(&mut random, options.mutant, keys);
-        let clients = clients(&mut random);
+        let clients = clients(&mut random, bursts);
         let faults = random.pick(&[0, 0, 0, 2, 10]);
         let mut run = Self {
             random,
@@ -584,7 +587,7 @@ fn target(action: Action) -> ConnId {
 }
 
 /// The clients of a run.
-fn clients(random: &mut Random) -> Vec<Client> {
+fn clients(random: &mut Random, bursts: bool) -> Vec<Client> {
     let roles = [
         Role::Lists,
         Role::Lists,
@@ -596,9 +599,8 @@ fn clients(random: &mut Random) -> Vec<Client> {
         Role::Volatile,
     ];
     let (count, requests) = (random.range(2, 6), random.range(3, 30));
-    let bursts = random.chance(1, 16);
-    let depth = if bursts { 600 } else { random.range(1, 12) };
-    let requests = if bursts { requests + 300 } else { requests };
+    let (requests, depth) =
+        if bursts { (requests + 300, 600) } else { (requests, random.range(1, 12)) };
     let mut clients: Vec<Client> = (0..count)
         .map(|_| Client::new(random.pick(&roles), requests, depth, random.fork()))
         .collect();

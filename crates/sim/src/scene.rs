@@ -135,7 +135,7 @@ impl Scene {
         self.history.ops.len() - 1
     }
 
-    fn request(&mut self, about: About, commands: Vec<Command>, expects: Vec<Expect>) -> Request {
+    fn request(&self, about: About, commands: Vec<Command>, expects: Vec<Expect>) -> Request {
         let mut request = Request::new(about, commands, expects);
         request.invoke = self.step;
         request.invoke_ms = self.now_ms;
@@ -350,11 +350,8 @@ impl Scene {
             About::Create(id, key, life) => {
                 let micros = self.history.ops[id].micros.clone();
                 self.complete(id, micros);
-                let volatile = Volatile {
-                    created_by: id,
-                    earliest_ms: invoke_ms + life,
-                    latest_ms: self.now_ms + life,
-                };
+                let volatile =
+                    Volatile { earliest_ms: invoke_ms + life, latest_ms: self.now_ms + life };
                 self.history.volatile.insert(key, volatile);
                 self.ready.push(key);
             }

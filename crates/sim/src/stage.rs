@@ -23,6 +23,17 @@ pub(crate) enum Arrival {
     Sent(ConnId, usize),
 }
 
+impl Arrival {
+    fn event(&self) -> Event<'_> {
+        match self {
+            Self::Received(id, bytes) => Event::Received(*id, bytes),
+            Self::End(id) => Event::EndOfStream(*id),
+            Self::Failed(id) => Event::Failed(*id),
+            Self::Sent(id, count) => Event::Sent(*id, *count),
+        }
+    }
+}
+
 /// What a shard is to do next.
 #[derive(Debug)]
 pub(crate) struct Job {
@@ -252,13 +263,7 @@ fn play(shard: &mut Shard<Rows>, job: Job) -> Vec<Action> {
     for id in job.closed {
         shard.closed(id);
     }
-    let event = |arrival| match arrival {
-        &Arrival::Received(id, ref bytes) => Event::Received(id, bytes),
-        &Arrival::End(id) => Event::EndOfStream(id),
-        &Arrival::Failed(id) => Event::Failed(id),
-        &Arrival::Sent(id, count) => Event::Sent(id, count),
-    };
-    let events: Vec<Event<'_>> = job.arrivals.iter().map(event).collect();
+    let events: Vec<Event<'_>> = job.arrivals.iter().map(Arrival::event).collect();
     shard.turn(&job.now, &events);
     let mut actions = Vec::new();
     shard.actions(&mut actions);

@@ -1,6 +1,6 @@
 //! Shortest cycles of a directed graph.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 /// A directed graph whose edges say why.
 #[derive(Default)]
@@ -30,11 +30,10 @@ impl Graph {
         let mut best: Option<Vec<(usize, &'static str)>> = None;
         for start in (0..self.edges.len()).filter(|&node| on_cycles[node]) {
             let limit = best.as_ref().map_or(usize::MAX, Vec::len);
-            if let Some(cycle) = self.cycle_through(start, &on_cycles)
-                && cycle.len() < limit
-            {
-                best = Some(cycle);
+            if limit == 2 {
+                break;
             }
+            best = self.cycle_through(start, &on_cycles, limit).or(best);
         }
         best
     }
@@ -57,29 +56,41 @@ impl Graph {
         reversed
     }
 
-    fn cycle_through(&self, start: usize, among: &[bool]) -> Option<Vec<(usize, &'static str)>> {
-        let mut came: Vec<Option<(usize, &'static str)>> = vec![None; self.edges.len()];
-        let mut queue = VecDeque::from([start]);
-        while let Some(node) = queue.pop_front() {
+    /// The shortest cycle through `start`, if it has less than `limit` nodes.
+    fn cycle_through(
+        &self,
+        start: usize,
+        among: &[bool],
+        limit: usize,
+    ) -> Option<Vec<(usize, &'static str)>> {
+        let mut came: BTreeMap<usize, (usize, &'static str)> = BTreeMap::new();
+        let mut queue = VecDeque::from([(start, 1)]);
+        while let Some((node, nodes)) = queue.pop_front() {
+            if nodes >= limit {
+                return None;
+            }
             for &(to, why) in &self.edges[node] {
-                if !among[to] || came[to].is_some() {
+                if !among[to] || came.contains_key(&to) {
                     continue;
                 }
-                came[to] = Some((node, why));
+                came.insert(to, (node, why));
                 if to == start {
                     return Some(walk_back(&came, start));
                 }
-                queue.push_back(to);
+                queue.push_back((to, nodes + 1));
             }
         }
         None
     }
 }
 
-fn walk_back(came: &[Option<(usize, &'static str)>], start: usize) -> Vec<(usize, &'static str)> {
+fn walk_back(
+    came: &BTreeMap<usize, (usize, &'static str)>,
+    start: usize,
+) -> Vec<(usize, &'static str)> {
     let mut cycle = Vec::new();
     let mut at = start;
-    while let Some((from, why)) = came[at] {
+    while let Some(&(from, why)) = came.get(&at) {
         cycle.push((from, why));
         at = from;
         if at == start {

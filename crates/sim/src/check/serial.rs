@@ -520,7 +520,7 @@ mod tests {
             (1, 13, 14, &[read(1, &[])]),
             (1, 15, 16, &[read(1, &[10])]),
         ]);
-        history.volatile.insert(1, Volatile { created_by: 0, earliest_ms: 13, latest_ms: 17 });
+        history.volatile.insert(1, Volatile { earliest_ms: 13, latest_ms: 17 });
         assert!(objection(&history).contains("expiry"));
         history.ops.swap(1, 2);
         (history.ops[1].invoke, history.ops[1].complete) = (10, 11);
