@@ -354,7 +354,7 @@ fn write_set(reply: &mut Reply<'_>, names: impl Iterator<Item = String>) {
 
 /// The flags that clients are told, by their names.
 fn flags(flags: Flags) -> impl Iterator<Item = String> {
-    let hidden = Flags::PROTECTED | Flags::NOT_QUEUED | Flags::OPAQUE | Flags::HIDDEN;
+    let hidden = Flags::PROTECTED | Flags::NOT_QUEUED | Flags::OPAQUE;
     (flags - hidden).iter_names().map(|(name, flag)| match flag {
         Flags::MOVABLE_KEYS => "movablekeys".to_owned(),
         _ => name.to_lowercase(),

@@ -59,8 +59,7 @@ fn hello(call: &mut Call<'_>, mut args: Args<'_>, reply: &mut Reply<'_>) -> Resu
         } else if args.remaining() > 1 && args.option("SETNAME") {
             name = Some(client_name(args.bytes()?)?);
         } else {
-            let option = String::from_utf8_lossy(option);
-            return Err(Error::owned(format!("ERR Syntax error in HELLO option '{option}'")));
+            return Err(Error::quoting("ERR Syntax error in HELLO option '", option, "'"));
         }
     }
     if let Some((user, password)) = credentials {
@@ -429,15 +428,12 @@ fn client_setinfo(
         b"lib-name" => |names| &mut names.library,
         b"lib-ver" => |names| &mut names.library_version,
         _ => {
-            let attribute = String::from_utf8_lossy(attribute);
-            return Err(Error::owned(format!("ERR Unrecognized option '{attribute}'")));
+            return Err(Error::quoting("ERR Unrecognized option '", attribute, "'"));
         }
     };
     if !is_label(value) {
-        let attribute = String::from_utf8_lossy(attribute);
-        return Err(Error::owned(format!(
-            "ERR {attribute} cannot contain spaces, newlines or special characters."
-        )));
+        let after = " cannot contain spaces, newlines or special characters.";
+        return Err(Error::quoting("ERR ", attribute, after));
     }
     call.session.client.rename(|names| *field(names) = value.to_vec());
     reply.ok();

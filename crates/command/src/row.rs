@@ -56,8 +56,6 @@ bitflags! {
         /// A container whose subcommands are not told to clients as commands of their own. Names
         /// that it does not have are called by its child without a name.
         const OPAQUE = 1 << 25;
-        /// Not told to clients: no command that anybody means to call.
-        const HIDDEN = 1 << 26;
     }
 }
 

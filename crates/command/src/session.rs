@@ -15,6 +15,8 @@ pub struct Settings {
     pub compat_version: String,
     /// Number of databases.
     pub databases: usize,
+    /// Memory in use above which commands that may need more are refused, in bytes; 0: no limit.
+    pub max_memory: u64,
     /// Longest string and longest argument, in bytes.
     pub max_bulk: usize,
     /// Longest input of one client that is not yet executed, in bytes.
@@ -49,6 +51,7 @@ impl Default for Settings {
             password: None,
             compat_version: "7.2.4".to_owned(),
             databases: 16,
+            max_memory: 0,
             max_bulk: 512 << 20,
             query_buffer_limit: 1 << 30,
             output_hard_limit: 0,

@@ -1,5 +1,6 @@
 //! All commands, joined from the families, and the way from a name to a row.
 
+use crate::error::{SHOWN, shown};
 use crate::{Args, Error, Flags, Row, Run};
 use std::collections::HashMap;
 
@@ -100,7 +101,6 @@ impl Table {
     pub fn is_told(&self, entry: &Entry) -> bool {
         let opaque = |parent| self.entry(parent).row.flags.contains(Flags::OPAQUE);
         !entry.row.name.is_empty()
-            && !entry.row.flags.contains(Flags::HIDDEN)
             && !entry.parent.is_some_and(opaque)
     }
 
@@ -148,11 +148,9 @@ impl Table {
             .or_else(|| opaque.then(|| self.child(container.id, b"")).flatten())
             .map(|id| self.found(id))
             .ok_or_else(|| {
-                Error::owned(format!(
-                    "ERR unknown subcommand '{}'. Try {} HELP.",
-                    String::from_utf8_lossy(&name[..name.len().min(128)]),
-                    container.row.name.to_ascii_uppercase()
-                ))
+                let container = container.row.name.to_ascii_uppercase();
+                let after = format!("'. Try {container} HELP.");
+                Error::quoting("ERR unknown subcommand '", name, &after)
             })
     }
 
@@ -169,23 +167,20 @@ impl Table {
 
 /// The error for a name that no command has; the arguments are cut at 128 bytes, as in Redis.
 fn unknown(args: &Args<'_>) -> Error {
-    const SHOWN: usize = 128;
-    let mut shown = Vec::new();
+    let mut line = b"ERR unknown command '".to_vec();
+    line.extend_from_slice(shown(args.name(), SHOWN));
+    line.extend_from_slice(b"', with args beginning with: ");
+    let begin = line.len();
     for arg in args.iter().skip(1) {
-        if shown.len() >= SHOWN {
+        let used = line.len() - begin;
+        if used >= SHOWN {
             break;
         }
-        let room = SHOWN - shown.len();
-        shown.push(b'\'');
-        shown.extend_from_slice(&arg[..arg.len().min(room)]);
-        shown.extend_from_slice(b"' ");
+        line.push(b'\'');
+        line.extend_from_slice(shown(arg, SHOWN - used));
+        line.extend_from_slice(b"' ");
     }
-    let name = args.name();
-    Error::owned(format!(
-        "ERR unknown command '{}', with args beginning with: {}",
-        String::from_utf8_lossy(&name[..name.len().min(SHOWN)]),
-        String::from_utf8_lossy(&shown)
-    ))
+    Error::from_bytes(line)
 }
 
 /// Names in any case, found by one multiplication and (nearly always) one comparison.

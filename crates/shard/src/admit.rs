@@ -1,7 +1,7 @@
 //! Reading commands out of what a connection sent, and admitting them to the round.
 
 use crate::conn::{Body, Conn, Life};
-use crate::gates::{self, Refused, Way};
+use crate::gates::{self, House, Refused, Way};
 use crate::round::{CHUNK_ITEMS, Round, Why};
 use crate::run::Runner;
 use crate::work::{Caller, Item, Job, OwnBytes, Piece, StoreSet};
@@ -180,15 +180,21 @@ fn admit_one(
     paused: Paused,
 ) -> Next {
     let args = words.args(&round.material.spans, runner.world.placement);
-    let admitted = gates::admit(&mut conn.session, runner.settings, runner.table, &args);
+    let house = House { settings: runner.settings, table: runner.table, full: runner.full };
+    let admitted = gates::admit(&mut conn.session, &house, &args);
     if paused != Paused::Nothing && waits_for_pause(paused, &admitted, &conn.session) {
         return Next::Wait(Why::Paused);
     }
     let (found, way) = match admitted {
         Ok(admitted) => admitted,
+        Err(refused) if refused.cut => {
+            conn.life = Life::Closing;
+            return Next::Last(Why::Closed);
+        }
         Err(refused) => {
             advance_reply_mode(&mut conn.session);
             refuse(runner, conn, round, refused);
+            unwatch(round, conn, runner);
             return Next::More;
         }
     };
@@ -218,7 +224,7 @@ fn admit_one(
                 Next::Last(Why::GoOn)
             }
             Err(error) => {
-                refuse(runner, conn, round, Refused { error, found: Some(found) });
+                refuse(runner, conn, round, Refused::of(found, error));
                 Next::More
             }
         },
@@ -234,7 +240,7 @@ fn admit_one(
         Run::Transaction(handler) => match handler(&mut conn.session) {
             Ok(transaction) => push_transaction(round, conn, runner, found, transaction),
             Err(error) => {
-                refuse(runner, conn, round, Refused { error, found: Some(found) });
+                refuse(runner, conn, round, Refused::of(found, error));
                 unwatch(round, conn, runner);
                 Next::More
             }
@@ -258,7 +264,7 @@ fn go_by(conn: &mut Conn, after: Result<After, ()>) -> Next {
 
 /// Answers a refused command and counts it.
 fn refuse(runner: &Runner<'_>, conn: &Conn, round: &mut Round, refused: Refused) {
-    let Refused { error, found } = refused;
+    let Refused { error, found, .. } = refused;
     runner.counters.error(error.code());
     if let Some(found) = found {
         runner.counters.command(found.id).rejected.add(1);
@@ -347,13 +353,7 @@ fn queue(conn: &mut Conn, found: Found, args: &Args<'_>) {
 
 /// Plans a call over stores.
 #[inline]
-fn push_call(
-    round: &mut Round,
-    conn: &Conn,
-    runner: &Runner<'_>,
-    found: Found,
-    words: Words<'_>,
-) {
+fn push_call(round: &mut Round, conn: &Conn, runner: &Runner<'_>, found: Found, words: Words<'_>) {
     let placement = runner.world.placement;
     let material = &mut round.material;
     let spans = Piece::since(words.first, material.spans.len());

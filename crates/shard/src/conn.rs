@@ -174,7 +174,8 @@ impl Pending {
         replies: impl Iterator<Item = (Mark, Mark)>,
     ) {
         let slots = self.slots.iter_mut();
-        let of_component = slots.filter(|slot| matches!(slot, Slot::Component(c) if *c == component));
+        let of_component =
+            slots.filter(|slot| matches!(slot, Slot::Component(c) if *c == component));
         for (slot, (begin, end)) in of_component.zip(replies) {
             let here = self.out.mark();
             self.out.append_range(from, begin, end);

@@ -105,7 +105,13 @@ impl<S, B, P: Primitives> Doors<S, B, P> {
             let door: &mut Door<S, B, P> = guard;
             door.store.take().map(|store| (id, store))
         };
-        guards.iter_mut().map(|guard| &mut **guard).zip(ids).filter_map(take).collect::<Boxes<S>>().into()
+        guards
+            .iter_mut()
+            .map(|guard| &mut **guard)
+            .zip(ids)
+            .filter_map(take)
+            .collect::<Boxes<S>>()
+            .into()
     }
 
     /// Enters `batch` for the store `id`; gives it back with the store if that lies there.

@@ -1,6 +1,6 @@
 //! The gates that a command passes before it runs, in the order in which Redis asks.
 
-use kevy_command::{Args, Error, Flags, Found, Multi, Permit, Session, Settings, Table};
+use kevy_command::{Args, Error, Flags, Found, Multi, Permit, Run, Session, Settings, Table};
 
 /// Where an admitted command goes.
 #[derive(Clone, Copy, Debug)]
@@ -16,44 +16,61 @@ pub(crate) struct Refused {
     pub(crate) error: Error,
     /// The command, if the name was known.
     pub(crate) found: Option<Found>,
+    /// The client does not speak this protocol: it is cut off without an answer.
+    pub(crate) cut: bool,
 }
 
-/// Asks all gates. A refusal inside `MULTI` spoils the transaction.
+impl Refused {
+    /// A refusal of a known command.
+    pub(crate) fn of(found: Found, error: Error) -> Self {
+        Self { error, found: Some(found), cut: false }
+    }
+}
+
+/// First words of HTTP. A browser can be lured into sending commands in the body of a request;
+/// whoever begins like this is cut off before they are read, as in Redis.
+const FOREIGN: [&[u8]; 2] = [b"post", b"host:"];
+
+/// What the gates ask beside the session.
+pub(crate) struct House<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) table: &'a Table,
+    /// The memory in use is above `maxmemory`.
+    pub(crate) full: bool,
+}
+
+/// Asks all gates. A refusal inside `MULTI` spoils the transaction; a refused `EXEC` ends it.
 #[inline]
 pub(crate) fn admit(
     session: &mut Session,
-    settings: &Settings,
-    table: &Table,
+    house: &House<'_>,
     args: &Args<'_>,
 ) -> Result<(Found, Way), Refused> {
-    let found = match table.find(args) {
+    let found = match house.table.find(args) {
         Ok(found) => found,
-        Err(error) => return Err(refuse(session, error, None)),
+        Err(error) => return Err(refuse(session, error, None, args)),
     };
-    match ask(session, settings, table, found, args) {
+    match ask(session, house, found, args) {
         Ok(()) => Ok((found, way(session, found))),
-        Err(error) => Err(refuse(session, error, Some(found))),
+        Err(error) => Err(refuse(session, error, Some(found), args)),
     }
 }
 
 /// The gates, in order.
 #[inline]
-fn ask(
-    session: &Session,
-    settings: &Settings,
-    table: &Table,
-    found: Found,
-    args: &Args<'_>,
-) -> Result<(), Error> {
+fn ask(session: &Session, house: &House<'_>, found: Found, args: &Args<'_>) -> Result<(), Error> {
     let row = found.row;
     if !row.fits(args.len()) {
-        return Err(Error::arity(&table.entry(found.id).full_name));
+        return Err(Error::arity(&house.table.entry(found.id).full_name));
     }
-    if row.flags.contains(Flags::PROTECTED) && !is_permitted(session, settings) {
+    if row.flags.contains(Flags::PROTECTED) && !is_permitted(session, house.settings) {
         return Err(not_permitted(args));
     }
     if !session.authenticated && !row.flags.contains(Flags::NO_AUTH) {
         return Err(Error::NO_AUTH);
+    }
+    if house.full && may_grow(session, found) {
+        return Err(Error::OUT_OF_MEMORY);
     }
     if session.in_multi()
         && row.flags.contains(Flags::NO_MULTI)
@@ -62,6 +79,17 @@ fn ask(
         return Err(Error::new("ERR Command not allowed inside a transaction"));
     }
     Ok(())
+}
+
+/// Whether the command, or one of the transaction that it ends, may need more memory.
+fn may_grow(session: &Session, found: Found) -> bool {
+    let grows = |found: Found| found.row.flags.contains(Flags::DENYOOM);
+    match (&session.multi, found.row.run) {
+        (Multi::Queueing(queue), Run::Transaction(_)) => {
+            queue.meta.iter().any(|queued| grows(queued.found))
+        }
+        _ => grows(found),
+    }
 }
 
 /// Whether the client may use protected commands, of which there is one: `DEBUG`.
@@ -92,9 +120,18 @@ fn way(session: &Session, found: Found) -> Way {
     }
 }
 
-fn refuse(session: &mut Session, error: Error, found: Option<Found>) -> Refused {
+#[cold]
+fn refuse(session: &mut Session, error: Error, found: Option<Found>, args: &Args<'_>) -> Refused {
+    let ends = found.is_some_and(|found| matches!(found.row.run, Run::Transaction(_)));
+    let error = if ends && session.in_multi() {
+        session.discard();
+        error.aborts_transaction()
+    } else {
+        error
+    };
     if let Multi::Queueing(queue) = &mut session.multi {
         queue.aborted = true;
     }
-    Refused { error, found }
+    let cut = found.is_none() && FOREIGN.iter().any(|word| args.name().eq_ignore_ascii_case(word));
+    Refused { error, found, cut }
 }

@@ -10,11 +10,16 @@
 #![forbid(unsafe_code)]
 
 mod admit;
+mod barrier;
+mod close;
 mod conn;
 pub mod counters;
+mod deliver;
 pub mod door;
+mod execute;
 mod gates;
 pub mod inbox;
+mod receive;
 mod round;
 mod run;
 pub mod service;

@@ -155,7 +155,8 @@ impl Round {
         chunk.why = why;
         let base = chunk.first;
         let items = &self.items[base..];
-        let mut sets = items.iter().map(|item| item.stores).filter(|s| !matches!(s, StoreSet::None));
+        let mut sets =
+            items.iter().map(|item| item.stores).filter(|s| !matches!(s, StoreSet::None));
         let Some(first) = sets.next() else { return };
         if let StoreSet::One(store) = first
             && sets.all(|set| matches!(set, StoreSet::One(other) if other == store))

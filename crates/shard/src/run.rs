@@ -7,8 +7,8 @@ use crate::work::{Caller, Item, Job, Material};
 use crate::world::World;
 use kevy_command::session::{Transaction, WatchedKey};
 use kevy_command::{
-    After, Args, Call, CommandId, Effect, Error, Found, Output, Reply, Run, Session, Settings,
-    Table,
+    After, Args, Call, CommandId, Effect, Found, Outcome, Output, Reply, Run, Session, Settings,
+    Table, call, call_session,
 };
 use kevy_keyspace::{Changes, Context, Keyspace, Store};
 use kevy_resp::Proto;
@@ -22,6 +22,8 @@ pub(crate) struct Runner<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) counters: &'a ShardCounters,
     pub(crate) shard: usize,
+    /// The memory in use is above `maxmemory`.
+    pub(crate) full: bool,
     pub(crate) now_ms: i64,
     pub(crate) now_us: i64,
     pub(crate) changes: &'a mut Changes,
@@ -35,9 +37,6 @@ pub(crate) struct Meter {
     running: Option<CommandId>,
     since: u64,
 }
-
-/// How a command ended, for the counters.
-type Outcome = Result<Effect, Error>;
 
 impl Runner<'_> {
     /// Runs one item over its stores; its reply goes to `out`.
@@ -83,21 +82,8 @@ impl Runner<'_> {
         out: &mut Output,
     ) {
         self.start(found.id);
-        let (Run::Keys(handler)
-        | Run::Session(_, handler)
-        | Run::AllStores(handler)
-        | Run::Walk(_, handler)) = found.row.run
-        else {
-            debug_assert!(false, "only rows over stores are queued for stores");
-            return;
-        };
         let mut reply = Reply::new(out, caller.proto);
-        let begin = reply.mark();
-        let outcome = handler(&mut self.keyspace(caller, boxes), args, &mut reply);
-        if let Err(error) = &outcome {
-            reply.rewind(begin);
-            reply.error(error.text());
-        }
+        let outcome = call(found, &mut self.keyspace(caller, boxes), args, &mut reply);
         self.commit(found, outcome);
     }
 
@@ -166,12 +152,9 @@ impl Runner<'_> {
             let caller = Caller { db, proto, silent: false, ..caller };
             match (queued.found.row.run, &mut session) {
                 (Run::Connection(handler) | Run::Server(handler), Some(session)) => {
-                    let begin = out.mark();
                     let mut reply = Reply::new(out, proto);
-                    let answered = self.call_session(handler, queued.found, session, args, &mut reply);
-                    if answered.is_err() {
-                        debug_assert!(out.mark() != begin, "an error has its line");
-                    }
+                    // Whatever it asks of the runtime has no meaning inside a transaction.
+                    let _ = self.call_session(handler, queued.found, session, args, &mut reply);
                     (proto, db) = (session.proto, session.db);
                 }
                 // See the beginning.
@@ -199,8 +182,7 @@ impl Runner<'_> {
         reply: &mut Reply<'_>,
     ) -> Result<After, ()> {
         self.start(found.id);
-        let begin = reply.mark();
-        let mut call = Call {
+        let mut given = Call {
             session,
             settings: self.settings,
             table: self.table,
@@ -209,11 +191,7 @@ impl Runner<'_> {
             now_ms: self.now_ms,
             now_us: self.now_us,
         };
-        let outcome = handler(&mut call, args, reply);
-        if let Err(error) = &outcome {
-            reply.rewind(begin);
-            reply.error(error.text());
-        }
+        let outcome = call_session(handler, &mut given, args, reply);
         let after = outcome.as_ref().copied().map_err(|_| ());
         self.commit(found, outcome.map(|_| Effect::none()));
         after

@@ -178,6 +178,12 @@ impl World {
         self.store_counters.iter().map(|counters| &**counters)
     }
 
+    /// Bytes that the stores hold, as last published.
+    #[must_use]
+    pub fn used_memory(&self) -> u64 {
+        self.all_store_counters().map(StoreCounters::memory).sum()
+    }
+
     pub(crate) fn store_counters(&self, id: StoreId) -> &StoreCounters {
         &self.store_counters[id as usize]
     }

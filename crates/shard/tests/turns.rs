@@ -1,5 +1,6 @@
 //! Shards driven by hand: bytes in, replies out, with stores that are out at chosen moments.
 #![allow(missing_docs, reason = "a test has no readers of its documentation")]
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use kevy_command::{Output, Settings, Table, families::FAMILIES};
 use kevy_shard::service::{Action, ConnId, Event, Now, Peer, PeerAddress, Service};
@@ -94,7 +95,8 @@ fn replies_come_in_request_order_over_all_stores() {
 
 #[test]
 fn any_cut_of_the_input_gives_the_same_replies() {
-    let input = "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$5\r\nhello\r\nGET a\r\nMSET x 1 y 2 z 3\r\nMGET x y z\r\n";
+    let input =
+        "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$5\r\nhello\r\nGET a\r\nMSET x 1 y 2 z 3\r\nMGET x y z\r\n";
     let expected = "+OK\r\n$5\r\nhello\r\n+OK\r\n*3\r\n$1\r\n1\r\n$1\r\n2\r\n$1\r\n3\r\n";
     for cut in 0..input.len() {
         let mut rig = Rig::new(4, Settings::default());
@@ -108,7 +110,8 @@ fn any_cut_of_the_input_gives_the_same_replies() {
 #[test]
 fn large_values_are_received_into_their_own_allocation() {
     let value = "v".repeat(100_000);
-    let input = format!("*3\r\n$3\r\nSET\r\n$1\r\na\r\n${}\r\n{value}\r\nGET b\r\nGET a\r\n", value.len());
+    let input =
+        format!("*3\r\n$3\r\nSET\r\n$1\r\na\r\n${}\r\n{value}\r\nGET b\r\nGET a\r\n", value.len());
     for piece in [1_000, 16_384, 200_000] {
         let mut rig = Rig::new(2, Settings::default());
         let conn = rig.connect(0);
@@ -125,8 +128,10 @@ fn transactions_run_whole_and_watched_keys_spoil_them() {
     for shards in [1, 4] {
         let mut rig = Rig::new(shards, Settings::default());
         let (one, two) = (rig.connect(0), rig.connect(shards - 1));
-        assert_eq!(rig.ask(0, one, "WATCH a\r\nMULTI\r\nSET a 1\r\nSET b 2\r\n"),
-            "+OK\r\n+OK\r\n+QUEUED\r\n+QUEUED\r\n");
+        assert_eq!(
+            rig.ask(0, one, "WATCH a\r\nMULTI\r\nSET a 1\r\nSET b 2\r\n"),
+            "+OK\r\n+OK\r\n+QUEUED\r\n+QUEUED\r\n"
+        );
         assert_eq!(rig.ask(shards - 1, two, "SET a 9\r\n"), "+OK\r\n");
         assert_eq!(rig.ask(0, one, "EXEC\r\nGET b\r\n"), "*-1\r\n$-1\r\n");
         let all = "MULTI\r\nSELECT 1\r\nSET c 1\r\nEXEC\r\nGET c\r\nSELECT 0\r\nGET c\r\n";

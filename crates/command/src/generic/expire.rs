@@ -136,8 +136,7 @@ impl Condition {
                 ("LT", &mut condition.if_sooner),
             ];
             let Some((_, flag)) = known.into_iter().find(|(word, _)| args.option(word)) else {
-                let option = String::from_utf8_lossy(option);
-                return Err(Error::owned(format!("ERR Unsupported option {option}")));
+                return Err(Error::quoting("ERR Unsupported option ", option, ""));
             };
             *flag = true;
         }

@@ -112,7 +112,7 @@ struct Cursor {
 
 impl Cursor {
     fn read(text: &[u8], placement: Placement) -> Option<Self> {
-        let number: u64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+        let number = number(text)?;
         let stores = u64::from(placement.stores());
         Some(Self { store: (number % stores) as u32, part: number / stores })
     }
@@ -126,6 +126,22 @@ impl Cursor {
             (part, next) => part * stores + next - 1,
         }
     }
+}
+
+/// A cursor's number, read as C's `strtoul` does where Redis calls it: nothing is 0, and a minus
+/// counts down from 2^64.
+fn number(text: &[u8]) -> Option<u64> {
+    let (negative, digits) = match text {
+        [] => return Some(0),
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        digits => (false, digits),
+    };
+    if !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let number: u64 = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    Some(if negative { number.wrapping_neg() } else { number })
 }
 
 struct Options<'a> {
@@ -179,6 +195,11 @@ mod tests {
             assert_eq!(end.next(placement), next);
         }
         assert_eq!(read(3), Cursor { store: 3, part: 0 });
-        assert_eq!(Cursor::read(b"x", placement), None);
+        for wrong in [&b"x"[..], b" 1", b"-", b"1 ", b"18446744073709551616", b"+-1"] {
+            assert_eq!(Cursor::read(wrong, placement), None);
+        }
+        assert_eq!(number(b""), Some(0));
+        assert_eq!(number(b"-1"), Some(u64::MAX));
+        assert_eq!(number(b"+5"), Some(5));
     }
 }

@@ -1,0 +1,170 @@
+//! Bringing replies into the order of their commands, wherever these ran.
+
+use crate::conn::{Conn, Lane, Life, Pending, Slot};
+use crate::round::{Chunk, Round, Source, Why};
+use crate::service::ConnId;
+use crate::shard::Shard;
+use crate::work::{Batch, Item, StoreSet};
+use crate::world::Commands;
+use kevy_command::Output;
+use kevy_resp::Mark;
+
+/// Batches kept for reuse.
+const POOL: usize = 64;
+
+impl<C: Commands> Shard<C> {
+    /// Hands out the replies of the round.
+    pub(crate) fn deliver(&mut self) {
+        let mut chunks = std::mem::take(&mut self.round.chunks);
+        for chunk in chunks.drain(..) {
+            self.finish_chunk(chunk);
+        }
+        self.round.chunks = chunks;
+        self.round.clear();
+    }
+
+    pub(crate) fn finish_chunk(&mut self, mut chunk: Chunk) {
+        let id = chunk.conn;
+        let Some(conn) = self.conns.get(id) else { return };
+        conn.in_round = false;
+        if let Source::Input(bytes) = std::mem::replace(&mut chunk.source, Source::Event(0)) {
+            conn.input.bytes = bytes;
+            conn.input.at = chunk.consumed;
+            conn.input.compact();
+        }
+        if conn.life == Life::Closing {
+            conn.input = crate::conn::Input::default();
+        }
+        if chunk.missing > 0 {
+            conn.lane = Lane::Waiting(Box::new(pending(&chunk, &self.round)));
+            self.check_input(id);
+            return;
+        }
+        let end = chunk.end;
+        emit_before(&mut chunk, &self.round.items, &self.round.scratch, conn, end);
+        self.after_chunk(id, chunk.why);
+    }
+
+    /// All commands of a chunk have run and their replies are in the output.
+    pub(crate) fn after_chunk(&mut self, id: ConnId, why: Why) {
+        let Some(conn) = self.conns.get(id) else { return };
+        match why {
+            Why::Drained => {
+                if conn.life == Life::Ending {
+                    return self.close(id);
+                }
+            }
+            Why::GoOn => self.again.push(id),
+            Why::Paused => {
+                conn.lane = Lane::Paused;
+                self.paused.push(id);
+            }
+            Why::Barrier => self.ask_barrier(id),
+            Why::Closed => return self.close(id),
+        }
+        self.note_output(id);
+    }
+
+    /// A batch of this shard's clients has run.
+    pub(crate) fn bring_home(&mut self, mut batch: Box<Batch>) {
+        self.outstanding.remove(&batch.number);
+        let mut first = 0;
+        for at in 0..batch.parts.len() {
+            let part = batch.parts[at];
+            let items = &batch.items[first..first + part.count as usize];
+            first += part.count as usize;
+            let Some(conn) = self.conns.get(part.conn) else { continue };
+            // A chunk that is still being planned or run gets its reply there.
+            if conn.in_round {
+                let replies = items.iter().map(|item| item.reply);
+                self.round_reply(part.conn, part.component, &batch.out, replies);
+                continue;
+            }
+            let Lane::Waiting(pending) = &mut conn.lane else { continue };
+            pending.file(part.component, &batch.out, items.iter().map(|item| item.reply));
+            if pending.missing == 0 {
+                self.resume(part.conn);
+            }
+        }
+        if batch.recycle() && self.pool.len() < POOL {
+            self.pool.push(batch);
+        }
+    }
+
+    /// Files replies for a chunk of the round that has not been delivered yet.
+    pub(crate) fn round_reply(
+        &mut self,
+        id: ConnId,
+        component: u32,
+        from: &Output,
+        replies: impl Iterator<Item = (Mark, Mark)>,
+    ) {
+        let Some(chunk) = self.round.chunks.iter_mut().find(|chunk| chunk.conn == id) else {
+            return;
+        };
+        chunk.missing -= 1;
+        let items = self.round.items[chunk.emitted..chunk.end].iter_mut();
+        let mine = items.filter(|item| item.is_away() && item.component == component);
+        for (item, (begin, mark)) in mine.zip(replies) {
+            let here = self.round.scratch.mark();
+            self.round.scratch.append_range(from, begin, mark);
+            item.reply = (here, self.round.scratch.mark());
+            item.stores = StoreSet::None;
+        }
+    }
+
+    /// All replies of a waiting chunk are there.
+    pub(crate) fn resume(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get(id) else { return };
+        let Lane::Waiting(pending) = std::mem::replace(&mut conn.lane, Lane::Ready) else { return };
+        let Conn { out, life, .. } = conn;
+        pending.deliver(out);
+        match life {
+            Life::Aborted => return,
+            Life::Closing => {}
+            Life::Open | Life::Ending => self.again.push(id),
+        }
+        if pending.why == Why::Drained {
+            self.note_output(id);
+        } else {
+            self.again.retain(|other| *other != id);
+            self.after_chunk(id, pending.why);
+        }
+    }
+}
+
+/// Copies replies from the scratch to the output, up to item `end`.
+#[inline]
+pub(crate) fn emit_before(
+    chunk: &mut Chunk,
+    items: &[Item],
+    scratch: &Output,
+    conn: &mut Conn,
+    end: usize,
+) {
+    while chunk.emitted < end {
+        let (begin, mark) = items[chunk.emitted].reply;
+        conn.out.append_range(scratch, begin, mark);
+        chunk.emitted += 1;
+    }
+}
+
+/// What remains of a chunk whose components have not all run.
+fn pending(chunk: &Chunk, round: &Round) -> Pending {
+    let mut pending = Pending {
+        slots: Vec::with_capacity(chunk.end - chunk.emitted),
+        out: Output::new(),
+        missing: chunk.missing as usize,
+        why: chunk.why,
+    };
+    for item in &round.items[chunk.emitted..chunk.end] {
+        if item.is_away() {
+            pending.slots.push(Slot::Component(item.component));
+        } else {
+            let here = pending.out.mark();
+            pending.out.append_range(&round.scratch, item.reply.0, item.reply.1);
+            pending.slots.push(Slot::Here(here, pending.out.mark()));
+        }
+    }
+    pending
+}
