@@ -314,6 +314,8 @@ bitflags::bitflags! {
         const CLOSING = 1 << 3;
         /// Another client asked for its end.
         const KILLED = 1 << 4;
+        /// Its next command waits.
+        const BLOCKED = 1 << 5;
     }
 }
 

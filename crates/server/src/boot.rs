@@ -124,6 +124,11 @@ fn serve(options: &Options) -> Result<Boot, Failure> {
         process::daemonize()
             .map_err(|error| Failure::System(format!("Can't daemonize: {}", error_text(&error))))?;
     }
+    if config.disable_thp()
+        && let Err(error) = process::disable_huge_pages()
+    {
+        tracing::warn!("Can't disable transparent huge pages: {}", error_text(&error));
+    }
     announce(options, &config);
     write_notes(&notes);
 

@@ -276,6 +276,7 @@ pub fn settings(config: &Config, active_expire: bool) -> Settings {
         password: (!password.is_empty()).then(|| password.to_vec()),
         compat_version: String::from_utf8_lossy(config.compat_version()).into_owned(),
         databases: config.databases() as usize,
+        max_memory: config.maxmemory(),
         max_bulk: config.proto_max_bulk_len(),
         query_buffer_limit: config.client_query_buffer_limit(),
         output_hard_limit: bytes(normal.hard),

@@ -6,7 +6,7 @@ use crate::service::ConnId;
 use crate::shard::Shard;
 use crate::work::{Batch, Item, StoreSet};
 use crate::world::Commands;
-use kevy_command::Output;
+use kevy_command::{ClientFlags, Output};
 use kevy_resp::Mark;
 
 /// Batches kept for reuse.
@@ -57,6 +57,7 @@ impl<C: Commands> Shard<C> {
             Why::GoOn => self.again.push(id),
             Why::Paused => {
                 conn.lane = Lane::Paused;
+                conn.session.client.set_flags(ClientFlags::BLOCKED, true);
                 self.paused.push(id);
             }
             Why::Barrier => self.ask_barrier(id),

@@ -7,7 +7,7 @@ use crate::run::version;
 use crate::service::{Action, ConnId, Event, Now};
 use crate::shard::{Shard, count, runner};
 use crate::world::{Commands, Paused};
-use kevy_command::{Multi, Session};
+use kevy_command::{ClientFlags, Multi, Session};
 use std::sync::atomic::Ordering;
 
 /// Unexecuted input of a client that waits beyond which no more is received, in bytes.
@@ -147,6 +147,7 @@ impl<C: Commands> Shard<C> {
                 && matches!(conn.lane, Lane::Paused)
             {
                 conn.lane = Lane::Ready;
+                conn.session.client.set_flags(ClientFlags::BLOCKED, false);
                 self.again.push(id);
             }
         }

@@ -4,7 +4,7 @@ use crate::conn::Life;
 use crate::door::StoreId;
 use crate::service::Wait;
 use crate::shard::Shard;
-use crate::world::Commands;
+use crate::world::{Commands, Paused};
 use smallvec::SmallVec;
 use std::sync::atomic::Ordering;
 
@@ -57,7 +57,9 @@ impl<C: Commands> Shard<C> {
     fn care_for(&mut self, id: StoreId) -> bool {
         let Some(mut store) = self.world.doors.take(id) else { return false };
         let now_ms = store.time(self.now.unix_ms());
-        let expire = self.settings.active_expire;
+        // Who pauses clients wants to look at data that stands still.
+        let still = self.world.paused(now_ms) != Paused::Nothing;
+        let expire = self.settings.active_expire && !still;
         let (_, changes) = self.tick_parts();
         let mut more = false;
         if expire {

@@ -1,4 +1,4 @@
-//! `LASTSAVE`, `LOLWUT`, `ROLE`, and the two words by which browsers are recognized.
+//! `LASTSAVE`, `LOLWUT`, `ROLE`.
 
 use kevy_command::{After, Args, Call, Categories, Doc, Error, Flags, Group, Reply, Row, Run};
 
@@ -82,39 +82,4 @@ fn role(_: &mut Call<'_>, _: Args<'_>, reply: &mut Reply<'_>) -> Result<After, E
     reply.integer(0);
     reply.array(0);
     Ok(After::Continue)
-}
-
-/// A line of an HTTP request: somebody lures a browser of this machine into sending commands. The
-/// connection ends before it comes to the request's body.
-pub(super) const HOST: Row = Row { name: "host:", ..POST };
-
-/// The first word of an HTTP request, see [`HOST`].
-pub(super) const POST: Row = Row {
-    name: "post",
-    arity: -1,
-    flags: Flags::NOSCRIPT
-        .union(Flags::LOADING)
-        .union(Flags::STALE)
-        .union(Flags::NO_AUTH)
-        .union(Flags::NOT_QUEUED)
-        .union(Flags::HIDDEN),
-    categories: Categories::empty(),
-    keys: &[],
-    tips: &[],
-    doc: Doc {
-        summary: "Closes the connection of a browser.",
-        since: "2.8.0",
-        group: Group::Server,
-        complexity: "O(1)",
-        syntax: "[argument [argument ...]]",
-    },
-    run: Run::Connection(browser),
-};
-fn browser(call: &mut Call<'_>, _: Args<'_>, _: &mut Reply<'_>) -> Result<After, Error> {
-    tracing::warn!(
-        "Possible SECURITY ATTACK: a client sends HTTP, as a browser does that was lured into \
-         sending commands. The connection from {} is closed.",
-        call.session.client.address
-    );
-    Ok(After::Close)
 }

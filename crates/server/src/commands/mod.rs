@@ -22,10 +22,8 @@ pub const SERVER: &[&Row] = &[
     &debug::DEBUG,
     &info::INFO,
     &memory::MEMORY,
-    &misc::HOST,
     &misc::LASTSAVE,
     &misc::LOLWUT,
-    &misc::POST,
     &misc::ROLE,
     &shutdown::SHUTDOWN,
 ];

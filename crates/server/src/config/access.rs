@@ -170,6 +170,8 @@ accessors! { bool:
     cluster_enabled: bool = "cluster-enabled";
     /// `daemonize`.
     daemonize: bool = "daemonize";
+    /// `disable-thp`: no transparent huge pages.
+    disable_thp: bool = "disable-thp";
     /// `latency-tracking`.
     latency_tracking: bool = "latency-tracking";
     /// `lazyfree-lazy-user-del`: DEL counts its deletions as lazy.

@@ -176,7 +176,7 @@ const ROWS: &[Directive] = &[
     yes_no("lazyfree-lazy-user-del", false).no_effect(),
     yes_no("lazyfree-lazy-user-flush", false).no_effect(),
     yes_no("jemalloc-bg-thread", true).no_effect(),
-    yes_no("disable-thp", true).immutable().no_effect(),
+    yes_no("disable-thp", true).immutable(),
     one_of("oom-score-adj", word!(OomScoreAdj::No)).pending(),
     special("oom-score-adj-values", Kind::OomScores).pending(),
     // Defragmentation: the allocator needs none.

@@ -130,6 +130,7 @@ fn letters(client: &Client) -> String {
     let is = |flag| flags.contains(flag);
     let letters = [
         (client.queued.load(Relaxed) >= 0, 'x'),
+        (is(ClientFlags::BLOCKED), 'b'),
         (is(ClientFlags::DIRTY), 'd'),
         (is(ClientFlags::CLOSING), 'c'),
         (is(ClientFlags::KILLED), 'A'),

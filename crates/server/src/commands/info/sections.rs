@@ -2,7 +2,10 @@
 
 use std::path::Path;
 use std::process::id as process_id;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+
+use kevy_command::{Client, ClientFlags};
 
 use super::{Scene, Sheet};
 use crate::cli::build_id;
@@ -74,9 +77,9 @@ fn listeners(config: &Config, sheet: &mut Sheet) {
 pub(super) fn clients(scene: &Scene<'_>, sheet: &mut Sheet) {
     let engine = scene.engine;
     let clients = engine.world.clients();
-    let most = |of: fn(&kevy_command::Client) -> u64| {
-        clients.iter().map(|client| of(client)).max().unwrap_or(0)
-    };
+    let most = |of: fn(&Client) -> u64| clients.iter().map(|client| of(client)).max().unwrap_or(0);
+    let is_blocked = |client: &&Arc<Client>| client.flags().contains(ClientFlags::BLOCKED);
+    let blocked = clients.iter().filter(is_blocked).count();
     let watching = clients.iter().filter(|client| client.watching.load(Relaxed) > 0).count();
     let watched: u64 = clients.iter().map(|client| u64::from(client.watching.load(Relaxed))).sum();
     sheet.field("connected_clients", engine.world.connected());
@@ -84,7 +87,8 @@ pub(super) fn clients(scene: &Scene<'_>, sheet: &mut Sheet) {
     sheet.field("maxclients", scene.call.settings.max_clients);
     sheet.field("client_recent_max_input_buffer", most(|client| client.input.load(Relaxed)));
     sheet.field("client_recent_max_output_buffer", most(|client| client.output.load(Relaxed)));
-    sheet.fixed(&[("blocked_clients", "0"), ("tracking_clients", "0"), ("pubsub_clients", "0")]);
+    sheet.field("blocked_clients", blocked);
+    sheet.fixed(&[("tracking_clients", "0"), ("pubsub_clients", "0")]);
     sheet.field("watching_clients", watching);
     sheet.fixed(&[("clients_in_timeout_table", "0")]);
     sheet.field("total_watched_keys", watched);
