@@ -158,6 +158,9 @@ impl<C: Commands> Service for Shard<C> {
     type Body = Blob;
 
     fn connect(&mut self, peer: Peer) -> Result<ConnId, Vec<u8>> {
+        // Connections come before the turn that would see new settings: a new password holds for
+        // them.
+        self.refresh_settings();
         let counters = self.world.shard_counters(self.index);
         if !self.world.enter_client(self.settings.max_clients) {
             counters.refused.add(1);

@@ -148,7 +148,7 @@ fn expiry_in_the_background_can_be_switched_off() -> Result<()> {
 
 #[test]
 fn debug_is_for_those_who_are_allowed() -> Result<()> {
-    on_each(&[1], &[], |server| {
+    on_each(&[1], &["--enable-debug-command", "no"], |server| {
         let refused = server.client()?.words("DEBUG SLEEP 0")?;
         ensure!(refused.text().starts_with("ERR DEBUG command not allowed."), "{refused:?}");
         Ok(())

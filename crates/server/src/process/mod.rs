@@ -24,9 +24,9 @@ pub fn daemonize() -> io::Result<()> {
     nix::unistd::daemon(keep_directory, keep_streams).map_err(Into::into)
 }
 
-/// Has the kernel give the process small pages only, whatever was asked for. Huge ones would make an
-/// idle server several times larger, and commit 2 MiB for the first byte of a large value; with a
-/// hundred thousand keys they gain nothing.
+/// Has the kernel give the process small pages only, also where huge ones are the rule. These would
+/// make an idle server several times larger, and commit 2 MiB for the first byte of a large value;
+/// with a hundred thousand keys they gain nothing. The allocator does not ask for them either.
 ///
 /// # Errors
 /// If the kernel refuses; nothing depends on it.
