@@ -86,11 +86,9 @@ impl<C: Commands> Shard<C> {
     }
 
     pub(crate) fn sent(&mut self, id: ConnId, sent: usize) {
-        self.world.shard_counters(self.index).sent.add(sent as u64);
         if let Some(conn) = self.conns.get(id) {
             conn.unsent = conn.unsent.saturating_sub(sent);
             let client = &conn.session.client;
-            count(&client.sent, sent);
             client.output.store((conn.out.len() + conn.unsent) as u64, Ordering::Relaxed);
             if conn.out.len() + conn.unsent <= self.settings.output_soft_limit {
                 conn.over_soft_since = None;

@@ -223,11 +223,12 @@ impl<C: Commands> Service for Shard<C> {
     }
 
     fn take_output(&mut self, conn: ConnId, out: &mut Output) {
-        if let Some(conn) = self.conns.get(conn) {
-            std::mem::swap(&mut conn.out, out);
-            conn.unsent += out.len();
-            conn.send_noted = false;
-        }
+        let Some(conn) = self.conns.get(conn) else { return };
+        std::mem::swap(&mut conn.out, out);
+        conn.unsent += out.len();
+        conn.send_noted = false;
+        count(&conn.session.client.sent, out.len());
+        self.world.shard_counters(self.index).sent.add(out.len() as u64);
     }
 
     fn closed(&mut self, id: ConnId) {
