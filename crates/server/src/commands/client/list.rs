@@ -119,8 +119,7 @@ fn write_line(text: &mut String, client: &Client, table: &Table, now_ms: i64) {
         lossy(&names.library),
         lossy(&names.library_version),
         client.received.load(Relaxed),
-        // What is on its way has been sent as far as the client's commands are concerned.
-        client.sent.load(Relaxed) + output,
+        client.sent.load(Relaxed),
         client.commands.load(Relaxed),
     );
 }
