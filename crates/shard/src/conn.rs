@@ -2,7 +2,7 @@
 
 use crate::round::Why;
 use crate::service::ConnId;
-use crate::work::OwnBytes;
+use crate::work::{Item, OwnBytes};
 use kevy_command::{Output, Session};
 use kevy_data::BlobBuilder;
 use kevy_resp::{Mark, Parser, Span};
@@ -145,8 +145,10 @@ impl Body {
 /// The replies of a chunk of which parts are elsewhere.
 #[derive(Debug)]
 pub(crate) struct Pending {
-    /// For each command of the chunk, in order.
+    /// For each command of the chunk whose reply is not in the output, in order.
     pub(crate) slots: Vec<Slot>,
+    /// Position in the round of the first of them.
+    pub(crate) first: usize,
     /// The replies that are there, in the order of their arrival.
     pub(crate) out: Output,
     /// Batches that have not come back.
@@ -160,25 +162,20 @@ pub(crate) struct Pending {
 pub(crate) enum Slot {
     /// In [`Pending::out`].
     Here(Mark, Mark),
-    /// Not there yet: with this component.
-    Component(u32),
+    /// Not there yet.
+    Away,
 }
 
 impl Pending {
-    /// Files replies of `component`, the next of those that are missing, given by their marks in
-    /// `from`.
-    pub(crate) fn file(
-        &mut self,
-        component: u32,
-        from: &Output,
-        replies: impl Iterator<Item = (Mark, Mark)>,
-    ) {
-        let slots = self.slots.iter_mut();
-        let of_component =
-            slots.filter(|slot| matches!(slot, Slot::Component(c) if *c == component));
-        for (slot, (begin, end)) in of_component.zip(replies) {
+    /// Files the replies of a batch's `items`, which stand in `from`. Batches come home in any
+    /// order, so each item knows its place.
+    pub(crate) fn file(&mut self, items: &[Item], from: &Output) {
+        for item in items {
+            let slot = (item.place as usize).checked_sub(self.first);
+            let Some(slot) = slot.and_then(|at| self.slots.get_mut(at)) else { continue };
+            debug_assert!(matches!(slot, Slot::Away), "a reply for each command");
             let here = self.out.mark();
-            self.out.append_range(from, begin, end);
+            self.out.append_range(from, item.reply.0, item.reply.1);
             *slot = Slot::Here(here, self.out.mark());
         }
         self.missing -= 1;

@@ -7,7 +7,6 @@ use crate::shard::Shard;
 use crate::work::{Batch, Item, StoreSet};
 use crate::world::Commands;
 use kevy_command::{ClientFlags, Output};
-use kevy_resp::Mark;
 
 /// Batches kept for reuse.
 const POOL: usize = 64;
@@ -77,12 +76,11 @@ impl<C: Commands> Shard<C> {
             let Some(conn) = self.conns.get(part.conn) else { continue };
             // A chunk that is still being planned or run gets its reply there.
             if conn.in_round {
-                let replies = items.iter().map(|item| item.reply);
-                self.round_reply(part.conn, part.component, &batch.out, replies);
+                self.round_reply(part.conn, items, &batch.out);
                 continue;
             }
             let Lane::Waiting(pending) = &mut conn.lane else { continue };
-            pending.file(part.component, &batch.out, items.iter().map(|item| item.reply));
+            pending.file(items, &batch.out);
             if pending.missing == 0 {
                 self.resume(part.conn);
             }
@@ -93,24 +91,18 @@ impl<C: Commands> Shard<C> {
     }
 
     /// Files replies for a chunk of the round that has not been delivered yet.
-    pub(crate) fn round_reply(
-        &mut self,
-        id: ConnId,
-        component: u32,
-        from: &Output,
-        replies: impl Iterator<Item = (Mark, Mark)>,
-    ) {
+    fn round_reply(&mut self, id: ConnId, items: &[Item], from: &Output) {
         let Some(chunk) = self.round.chunks.iter_mut().find(|chunk| chunk.conn == id) else {
             return;
         };
         chunk.missing -= 1;
-        let items = self.round.items[chunk.emitted..chunk.end].iter_mut();
-        let mine = items.filter(|item| item.is_away() && item.component == component);
-        for (item, (begin, mark)) in mine.zip(replies) {
+        for item in items {
             let here = self.round.scratch.mark();
-            self.round.scratch.append_range(from, begin, mark);
-            item.reply = (here, self.round.scratch.mark());
-            item.stores = StoreSet::None;
+            self.round.scratch.append_range(from, item.reply.0, item.reply.1);
+            let place = &mut self.round.items[item.place as usize];
+            debug_assert!(place.is_away(), "a reply for each command");
+            place.reply = (here, self.round.scratch.mark());
+            place.stores = StoreSet::None;
         }
     }
 
@@ -154,13 +146,14 @@ pub(crate) fn emit_before(
 fn pending(chunk: &Chunk, round: &Round) -> Pending {
     let mut pending = Pending {
         slots: Vec::with_capacity(chunk.end - chunk.emitted),
+        first: chunk.emitted,
         out: Output::new(),
         missing: chunk.missing as usize,
         why: chunk.why,
     };
     for item in &round.items[chunk.emitted..chunk.end] {
         if item.is_away() {
-            pending.slots.push(Slot::Component(item.component));
+            pending.slots.push(Slot::Away);
         } else {
             let here = pending.out.mark();
             pending.out.append_range(&round.scratch, item.reply.0, item.reply.1);

@@ -101,7 +101,7 @@ impl<C: Commands> Shard<C> {
         for &at in items {
             let item = self.round.take(at);
             let chunk = &mut self.round.chunks[at.chunk as usize];
-            batch.note_part(chunk.conn, item.component);
+            batch.note_part(chunk.conn);
             batch.home_only |= needs_home(&item);
             batch.push(item, &self.round.material, chunk.bytes(events));
         }

@@ -229,6 +229,7 @@ impl Round {
             own: item.own.take(),
             stores: item.stores,
             component: item.component,
+            place: at.item,
             writes: item.writes,
             reply: item.reply,
         }

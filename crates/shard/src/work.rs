@@ -70,6 +70,8 @@ pub(crate) struct Item {
     pub(crate) stores: StoreSet,
     /// Which of the chunk's components it belongs to.
     pub(crate) component: u32,
+    /// Its position in the round from which it was taken away.
+    pub(crate) place: u32,
     /// Whether it may change keys.
     pub(crate) writes: bool,
     /// Where its reply is, once there is one.
@@ -92,6 +94,7 @@ impl Item {
             own: None,
             stores,
             component: 0,
+            place: 0,
             writes: false,
             reply: (Mark::default(), Mark::default()),
         }
@@ -142,7 +145,6 @@ impl Material {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Part {
     pub(crate) conn: ConnId,
-    pub(crate) component: u32,
     pub(crate) count: u32,
 }
 
@@ -199,11 +201,11 @@ impl Batch {
         self.items.push(item);
     }
 
-    /// Notes that the last `count` items belong to `component` of `conn`'s chunk.
-    pub(crate) fn note_part(&mut self, conn: ConnId, component: u32) {
+    /// Notes that the next item belongs to `conn`'s chunk.
+    pub(crate) fn note_part(&mut self, conn: ConnId) {
         match self.parts.last_mut() {
-            Some(part) if part.conn == conn && part.component == component => part.count += 1,
-            _ => self.parts.push(Part { conn, component, count: 1 }),
+            Some(part) if part.conn == conn => part.count += 1,
+            _ => self.parts.push(Part { conn, count: 1 }),
         }
     }
 }
