@@ -1,7 +1,7 @@
 //! A client: what it asks, and whether the replies fit.
 
 use crate::ask::{About, Expect, Request};
-use crate::history::OpId;
+use crate::history::{Key, OpId};
 use crate::random::Random;
 use crate::scene::{REGISTER_DB, Scene, Step};
 use kevy_resp::decode::decode;
@@ -13,7 +13,9 @@ use std::collections::VecDeque;
 pub(crate) enum Role {
     /// Appends, reads and transactions.
     Lists,
-    /// The same with watched keys.
+    /// Appends to one key and reads of it.
+    Single,
+    /// Lists with watched keys.
     Watches,
     /// Writes and reads several keys as one register.
     Register,
@@ -41,19 +43,21 @@ pub(crate) struct Client {
     inbox: Vec<u8>,
     /// It has said goodbye.
     pub(crate) leaving: bool,
-    /// Switches one version after the other, over all its connections.
+    /// The watch in force, its keys, and the reads of these since.
     watch: Option<OpId>,
-    watched: Vec<u32>,
+    /// The key of [`Role::Single`].
+    only: Key,
+    watched: Vec<Key>,
     reads: Vec<OpId>,
 }
 
 /// Parts of a longer piece of work.
 #[derive(Clone, Debug)]
 enum Plan {
-    Watch(Vec<u32>),
-    ReadWatched(Vec<u32>),
-    Read(Vec<u32>),
-    Append(u32),
+    Watch(Vec<Key>),
+    ReadWatched(Vec<Key>),
+    Read(Vec<Key>),
+    Append(Key),
     Unwatch,
     Exec(Vec<Step>),
     Select(usize),
@@ -61,7 +65,8 @@ enum Plan {
 }
 
 impl Client {
-    pub(crate) fn new(role: Role, left: usize, depth: usize, random: Random) -> Self {
+    pub(crate) fn new(role: Role, left: usize, depth: usize, mut random: Random) -> Self {
+        let only = random.below(3) as Key;
         let depth = if role == Role::Switch { 1 } else { depth };
         Self {
             role,
@@ -74,6 +79,7 @@ impl Client {
             inbox: Vec::new(),
             leaving: false,
             watch: None,
+            only,
             watched: Vec::new(),
             reads: Vec::new(),
         }
@@ -175,6 +181,10 @@ impl Client {
                 9..=15 => scene.read_register(),
                 _ => scene.whole_register(random),
             },
+            (Role::Single, at) => {
+                let key = self.only.min(scene.keys() - 1);
+                if at < 8 { scene.append(link, key, random) } else { scene.read(link, vec![key]) }
+            }
             (Role::Volatile, 2..=6) => scene.create(link, random),
             (Role::Volatile, 7..=14) => {
                 let mut keys = scene.some_keys(random);

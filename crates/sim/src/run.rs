@@ -138,7 +138,7 @@ impl Run {
         // in one holding.
         let bursts = random.chance(1, 12);
         let keys = if bursts { random.range(1, 3) } else { random.range(1, 8) };
-        let scene = Scene::new(&mut random, options.mutant, keys);
+        let scene = Scene::new(&mut random, options.mutant, keys, bursts);
         let clients = clients(&mut random, bursts);
         let faults = random.pick(&[0, 0, 0, 2, 10]);
         let mut run = Self {
@@ -418,6 +418,7 @@ impl Run {
 
     fn send(&mut self, client: usize) {
         let bytes = self.clients[client].send(&mut self.scene);
+        self.trace.write(&bytes);
         self.note(format_args!("{} bytes", bytes.len()));
         if let Some(link) = self.clients[client].link {
             self.links[link].send(&bytes);
@@ -562,11 +563,21 @@ impl Run {
     }
 
     fn note(&mut self, what: std::fmt::Arguments<'_>) {
-        let text = what.to_string();
-        self.trace.write(text.as_bytes());
+        // The hash as a whole cannot fail to be written to.
+        let _ = std::fmt::write(&mut Trace(&mut self.trace), what);
         if self.tell {
-            tell(&format!("{:>6} {text}", self.scene.step));
+            tell(&format!("{:>6} {what}", self.scene.step));
         }
+    }
+}
+
+/// Hashes what is written.
+struct Trace<'a>(&'a mut DefaultHasher);
+
+impl std::fmt::Write for Trace<'_> {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        self.0.write(text.as_bytes());
+        Ok(())
     }
 }
 
@@ -589,6 +600,7 @@ fn target(action: Action) -> ConnId {
 /// The clients of a run.
 fn clients(random: &mut Random, bursts: bool) -> Vec<Client> {
     let roles = [
+        Role::Single,
         Role::Lists,
         Role::Lists,
         Role::Lists,
@@ -602,7 +614,11 @@ fn clients(random: &mut Random, bursts: bool) -> Vec<Client> {
     let (requests, depth) =
         if bursts { (requests + 300, 600) } else { (requests, random.range(1, 12)) };
     let mut clients: Vec<Client> = (0..count)
-        .map(|_| Client::new(random.pick(&roles), requests, depth, random.fork()))
+        .map(|_| {
+            let single = bursts && random.chance(2, 3);
+            let role = if single { Role::Single } else { random.pick(&roles) };
+            Client::new(role, requests, depth, random.fork())
+        })
         .collect();
     if random.chance(1, 6) {
         clients.push(Client::new(Role::Switch, requests.min(20), 1, random.fork()));

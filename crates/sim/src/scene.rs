@@ -54,7 +54,7 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    pub(crate) fn new(random: &mut Random, mutant: Mutant, keys: usize) -> Self {
+    pub(crate) fn new(random: &mut Random, mutant: Mutant, keys: usize, bursts: bool) -> Self {
         Self {
             history: History::default(),
             mutant,
@@ -65,7 +65,7 @@ impl Scene {
             next_token: 1,
             next_volatile: VOLATILE,
             ready: Vec::new(),
-            large: random.chance(1, 8),
+            large: !bursts && random.chance(1, 8),
             version: 0,
             step: 0,
             now_ms: 0,
@@ -74,6 +74,11 @@ impl Scene {
 
     pub(crate) fn key(&self, random: &mut Random) -> Key {
         random.below(self.keys as usize) as Key
+    }
+
+    /// How many keys the connections' database has.
+    pub(crate) const fn keys(&self) -> Key {
+        self.keys
     }
 
     /// A few different keys.

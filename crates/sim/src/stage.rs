@@ -15,7 +15,6 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 /// What a shard's driver would tell it, with the bytes owned.
-#[derive(Debug)]
 pub(crate) enum Arrival {
     Received(ConnId, Vec<u8>),
     End(ConnId),
@@ -34,8 +33,18 @@ impl Arrival {
     }
 }
 
+impl std::fmt::Debug for Arrival {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Received(id, bytes) => write!(f, "Received({}, {})", id.slot, bytes.len()),
+            Self::End(id) => write!(f, "End({})", id.slot),
+            Self::Failed(id) => write!(f, "Failed({})", id.slot),
+            Self::Sent(id, count) => write!(f, "Sent({}, {count})", id.slot),
+        }
+    }
+}
+
 /// What a shard is to do next.
-#[derive(Debug)]
 pub(crate) struct Job {
     /// Connections whose descriptors have been closed since the last turn.
     pub(crate) closed: Vec<ConnId>,
