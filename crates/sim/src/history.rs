@@ -90,8 +90,8 @@ pub(crate) struct History {
     /// All keys that are created to expire, answered or not.
     pub(crate) fleeting: BTreeSet<Key>,
     pub(crate) register: Vec<RegisterOp>,
-    /// The register was emptied at some time, so that its values have no one order.
-    pub(crate) register_emptied: bool,
+    /// The register was emptied or exchanged at some time, so that its values have no one order.
+    pub(crate) register_replaced: bool,
     /// Switches of the server by version, and views of them.
     pub(crate) switches: Vec<RegisterOp>,
     /// Which key a token was written to.

@@ -92,6 +92,8 @@ struct Run {
     now: Now,
     /// Out of 1000 steps, how many break something.
     faults: usize,
+    /// Clients are paused now and then.
+    pauses: bool,
     /// The clients send nothing new, and nothing breaks.
     settling: bool,
     suspensions: u64,
@@ -111,6 +113,7 @@ enum Step {
     Leave(usize),
     Break(usize),
     Kill(usize),
+    Pause,
     Time,
 }
 
@@ -141,6 +144,9 @@ impl Run {
         let scene = Scene::new(&mut random, options.mutant, keys, bursts);
         let clients = clients(&mut random, bursts);
         let faults = random.pick(&[0, 0, 0, 2, 10]);
+        // Nothing expires during a pause, so those who look for that would object.
+        let pauses = random.chance(1, 8)
+            && clients.iter().all(|client: &Client| client.role != Role::Volatile);
         let mut run = Self {
             random,
             stage,
@@ -151,6 +157,7 @@ impl Run {
             scene,
             now: Now { unix_us: 1_700_000_000_000_000, mono_ns: 1 },
             faults,
+            pauses,
             settling: false,
             suspensions: 0,
             trace: DefaultHasher::new(),
@@ -201,6 +208,10 @@ impl Run {
     /// Everything under way comes to its end, without any help by time.
     fn settle(&mut self) -> Result<(), String> {
         self.settling = true;
+        let pause = self.stage.world.paused_until_ms() - self.now.unix_ms();
+        if pause > 0 {
+            self.pass_time((pause + 1) * 1_000);
+        }
         while self.step()? {
             self.look_at_steps()?;
         }
@@ -339,6 +350,7 @@ impl Run {
             }
         }
         self.trouble(&mut add);
+        add(Step::Pause, u32::from(self.pauses));
         add(Step::Time, 4);
     }
 
@@ -402,12 +414,21 @@ impl Run {
                 self.kill(at);
                 Ok(())
             }
+            Step::Pause => {
+                self.pause();
+                Ok(())
+            }
             Step::Time => {
                 let us = self.random.pick(&[10, 1_000, 1_000, 10_000, 150_000]);
                 self.pass_time(us);
                 Ok(())
             }
         }
+    }
+
+    fn pause(&mut self) {
+        let until = self.now.unix_ms() + self.random.range(1, 40) as i64;
+        self.stage.world.pause(until, self.random.chance(1, 2), self.now.unix_ms());
     }
 
     fn pass_time(&mut self, us: i64) {

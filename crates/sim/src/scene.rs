@@ -154,7 +154,7 @@ impl Scene {
     }
 
     /// A request that belongs to no history.
-    pub(crate) fn plain(&mut self, words: &[&str], expect: Expect) -> Request {
+    pub(crate) fn plain(&self, words: &[&str], expect: Expect) -> Request {
         let command = words.iter().map(|word| word.as_bytes().to_vec()).collect();
         self.request(About::Nothing, vec![command], vec![expect])
     }
@@ -297,7 +297,7 @@ impl Scene {
         self.request(About::RegisterWrite(token), commands, expects)
     }
 
-    pub(crate) fn read_register(&mut self) -> Request {
+    pub(crate) fn read_register(&self) -> Request {
         let names = (0..self.register).map(|at| self.register_name(at));
         let (commands, expects) = if self.mutant == Mutant::KeyByKey {
             let commands: Vec<Command> = names.map(|name| vec![b"GET".to_vec(), name]).collect();
@@ -310,14 +310,16 @@ impl Scene {
         self.request(About::RegisterRead, commands, expects)
     }
 
-    /// Looks at the register as a whole database, or empties it.
+    /// Looks at the register as a whole database, or replaces it.
     pub(crate) fn whole_register(&mut self, random: &mut Random) -> Request {
-        match random.below(5) {
+        match random.below(6) {
             0 | 1 => self.plain(&["KEYS", "*"], Expect::RegisterNames(self.register)),
             2 | 3 => self.plain(&["DBSIZE"], Expect::RegisterCount(self.register)),
-            _ => {
-                self.history.register_emptied = true;
-                self.plain(&["FLUSHDB"], Expect::Simple("OK"))
+            replace => {
+                self.history.register_replaced = true;
+                let words: &[&str] =
+                    if replace == 4 { &["FLUSHDB"] } else { &["SWAPDB", "2", "3"] };
+                self.plain(words, Expect::Simple("OK"))
             }
         }
     }

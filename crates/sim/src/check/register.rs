@@ -10,9 +10,9 @@ use crate::history::{History, RegisterOp};
 use crate::token::Token;
 use std::collections::BTreeMap;
 
-/// Looks at the register, unless it was emptied at some time.
+/// Looks at the register, unless it was replaced at some time.
 pub(crate) fn check(history: &History) -> Result<(), String> {
-    if history.register_emptied { Ok(()) } else { linearizable(&history.register) }
+    if history.register_replaced { Ok(()) } else { linearizable(&history.register) }
 }
 
 struct Zone {
