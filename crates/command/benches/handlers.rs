@@ -51,6 +51,7 @@ fn measure(store: &mut Store, table: &Table, template: &str) {
                 now_ms: 1_000_000,
                 client: 1,
                 no_touch: false,
+                lfu: None,
                 max_bulk: 512 << 20,
                 placement,
                 changes: &mut changes,

@@ -1,6 +1,7 @@
 //! A client's own state, and what other clients may see of it.
 
 use crate::{CommandList, Found};
+use kevy_keyspace::Lfu;
 use kevy_resp::Proto;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,6 +18,8 @@ pub struct Settings {
     pub databases: usize,
     /// Memory in use above which commands that may need more are refused, in bytes; 0: no limit.
     pub max_memory: u64,
+    /// How uses of keys are counted; none where `maxmemory-policy` is no LFU policy.
+    pub lfu: Option<Lfu>,
     /// Longest string and longest argument, in bytes.
     pub max_bulk: usize,
     /// Longest input of one client that is not yet executed, in bytes.
@@ -52,6 +55,7 @@ impl Default for Settings {
             compat_version: "7.2.4".to_owned(),
             databases: 16,
             max_memory: 0,
+            lfu: None,
             max_bulk: 512 << 20,
             query_buffer_limit: 1 << 30,
             output_hard_limit: 0,

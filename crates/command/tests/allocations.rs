@@ -31,6 +31,7 @@ fn allocations(store: &mut Store, table: &Table, call: &str) -> usize {
             now_ms: 1_000_000,
             client: 1,
             no_touch: false,
+            lfu: None,
             max_bulk: 512 << 20,
             placement,
             changes: &mut changes,

@@ -75,6 +75,7 @@ impl Bench {
                         now_ms: 1_000_000 + round as i64,
                         client: 1,
                         no_touch: false,
+                        lfu: None,
                         max_bulk: 512 << 20,
                         placement: self.placement,
                         changes: &mut self.changes,

@@ -1,5 +1,6 @@
 //! The stores that a command holds, as one keyspace.
 
+use crate::access::{self, Lfu};
 use crate::changes::{Changed, Changes};
 use crate::store::{Aside, Books, Database, Store};
 use crate::string::StringMut;
@@ -40,8 +41,10 @@ pub struct Context<'c> {
     pub now_ms: i64,
     /// The client, by the number under which its watches are kept.
     pub client: u64,
-    /// Whether reads leave the access clock alone (`CLIENT NO-TOUCH`).
+    /// Whether uses leave the access clock alone (`CLIENT NO-TOUCH`).
     pub no_touch: bool,
+    /// How uses are counted; none: the access clock tells when the last one was.
+    pub lfu: Option<Lfu>,
     /// Longest string that may come into being, in bytes (`proto-max-bulk-len`).
     pub max_bulk: usize,
     /// How keys are spread over the stores.
@@ -106,6 +109,8 @@ pub struct Keyspace<'a> {
 pub(crate) struct Site<'a> {
     pub(crate) db: usize,
     pub(crate) now_ms: i64,
+    no_touch: bool,
+    lfu: Option<Lfu>,
     pub(crate) books: &'a mut Books,
     pub(crate) aside: &'a mut Aside,
     pub(crate) changes: &'a mut Changes,
@@ -134,16 +139,25 @@ impl Site<'_> {
         }
     }
 
-    /// The access clock: seconds, as the 24 bits of Redis' LRU clock.
+    /// Sets the access clock of a record that has come into being.
     #[inline]
-    pub(crate) fn clock(&self) -> u32 {
-        clock(self.now_ms)
+    pub(crate) fn begin(&self, record: &mut Record) {
+        record.set_clock(access::new(self.lfu, self.now_ms));
     }
-}
 
-#[inline]
-fn clock(now_ms: i64) -> u32 {
-    (now_ms / 1000) as u32
+    /// Sets the access clock of a record that is used, unless the client leaves no traces.
+    #[inline]
+    pub(crate) fn touch(&mut self, record: &mut Record) {
+        if !self.no_touch {
+            self.touch_always(record);
+        }
+    }
+
+    #[inline]
+    fn touch_always(&mut self, record: &mut Record) {
+        let random = || self.aside.random();
+        record.set_clock(access::used(self.lfu, record.clock(), self.now_ms, random));
+    }
 }
 
 /// How a look-up is counted.
@@ -151,6 +165,8 @@ fn clock(now_ms: i64) -> u32 {
 enum Look {
     /// Touches the access clock, counts as hit or miss.
     Read,
+    /// As a read, for clients that leave no traces too.
+    Touch,
     /// Counts only.
     Inspect,
     /// Neither.
@@ -179,6 +195,11 @@ impl<'a> Keyspace<'a> {
     /// The time in Unix milliseconds.
     pub fn now_ms(&self) -> i64 {
         self.context.now_ms
+    }
+
+    /// How uses of keys are counted, under an LFU policy.
+    pub fn lfu(&self) -> Option<Lfu> {
+        self.context.lfu
     }
 
     /// The client for which the command runs.
@@ -220,17 +241,16 @@ impl<'a> Keyspace<'a> {
     /// The table that a key belongs to, in the current database, and what stands beside it.
     #[inline]
     fn site(&mut self, key: &Key<'_>) -> (&mut crate::table::Table, Site<'_>) {
-        let Context { db, now_ms, .. } = self.context;
+        let Context { db, now_ms, no_touch, lfu, .. } = self.context;
         let Store { databases, aside, .. } = self.held.store(key.store);
         let Database { table, books } = &mut databases[db];
         aside.touch(db);
-        (table, Site { db, now_ms, books, aside, changes: self.context.changes })
+        (table, Site { db, now_ms, no_touch, lfu, books, aside, changes: self.context.changes })
     }
 
     /// The one look-up behind all readers.
     #[inline]
     fn look(&mut self, key: &Key<'_>, look: Look) -> Option<&mut Record> {
-        let touch = look == Look::Read && !self.context.no_touch;
         let (table, mut site) = self.site(key);
         let slot = match table.slot(key, site.now_ms) {
             Slot::Live(slot) => Some(slot),
@@ -245,8 +265,10 @@ impl<'a> Keyspace<'a> {
             *(if slot.is_some() { &mut stats.hits } else { &mut stats.misses }) += 1;
         }
         let record = slot?.into_mut();
-        if touch {
-            record.set_clock(clock(site.now_ms));
+        match look {
+            Look::Read => site.touch(record),
+            Look::Touch => site.touch_always(record),
+            Look::Inspect | Look::Find => {}
         }
         Some(record)
     }
@@ -257,6 +279,12 @@ impl<'a> Keyspace<'a> {
     #[inline]
     pub fn get(&mut self, key: &Key<'_>) -> Option<&Record> {
         self.look(key, Look::Read).map(|record| &*record)
+    }
+
+    /// Marks the key as used, as [`get`](Self::get) but for clients that leave no traces too;
+    /// whether it exists.
+    pub fn touch(&mut self, key: &Key<'_>) -> bool {
+        self.look(key, Look::Touch).is_some()
     }
 
     /// The record of a key that a command inspects (`TYPE`, `TTL`, `EXISTS`, `OBJECT`): counted,
@@ -309,13 +337,17 @@ impl<'a> Keyspace<'a> {
                 let held = (record.memory(), record.deadline());
                 let kept = if expired { None } else { held.1 };
                 record.set(value, deadline_for(expiry, kept));
-                record.set_clock(site.clock());
+                if expired {
+                    site.begin(record);
+                } else {
+                    site.touch(record);
+                }
                 site.books.correct(record, key.hash, held.0, held.1);
                 site.overwritten(key, expired);
             }
             Slot::Vacant(slot) => {
                 let mut record = Record::new(key.bytes, value, deadline_for(expiry, None));
-                record.set_clock(site.clock());
+                site.begin(&mut record);
                 site.books.enter(&record, key.hash);
                 slot.insert(record);
                 site.changed(key, Changed::Created);
@@ -365,7 +397,7 @@ impl<'a> Keyspace<'a> {
     pub fn put(&mut self, key: &Key<'_>, entry: Entry) {
         let (table, mut site) = self.site(key);
         let mut record = entry.under(key.bytes);
-        record.set_clock(site.clock());
+        site.begin(&mut record);
         let slot = table.slot(key, site.now_ms);
         let expired = matches!(slot, Slot::Expired(_));
         match slot {
@@ -403,7 +435,7 @@ impl<'a> Keyspace<'a> {
         };
         let held = (record.memory(), record.deadline());
         record.set_deadline(deadline);
-        record.set_clock(site.clock());
+        site.touch(record);
         site.books.correct(record, key.hash, held.0, held.1);
         site.changed(key, Changed::Modified);
         true

@@ -7,6 +7,7 @@
 //! [`Context`].
 #![forbid(unsafe_code)]
 
+mod access;
 mod changes;
 mod entry;
 mod expiry;
@@ -18,6 +19,7 @@ mod table;
 mod watches;
 mod whole;
 
+pub use access::Lfu;
 pub use changes::{Change, Changed, Changes};
 pub use entry::Entry;
 pub use kevy_data::{Encoding, Kind, Record, StringRef, Text};

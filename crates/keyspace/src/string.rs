@@ -86,7 +86,7 @@ impl<'a> StringMut<'a> {
                 let held = (record.memory(), record.deadline());
                 record.set(value, None);
                 let result = change(record);
-                record.set_clock(site.clock());
+                site.begin(record);
                 site.books.correct(record, key.hash, held.0, held.1);
                 site.overwritten(&key, true);
                 (result, record)
@@ -94,7 +94,7 @@ impl<'a> StringMut<'a> {
             Slot::Vacant(slot) => {
                 let mut record = Record::new(key.bytes, value, None);
                 let result = change(&mut record);
-                record.set_clock(site.clock());
+                site.begin(&mut record);
                 site.books.enter(&record, key.hash);
                 site.changed(&key, Changed::Created);
                 (result, slot.insert(record))
@@ -111,7 +111,7 @@ impl<'a> StringMut<'a> {
                 let record = slot.into_mut();
                 let held = (record.memory(), record.deadline());
                 let result = change(record);
-                record.set_clock(site.clock());
+                site.touch(record);
                 site.books.correct(record, key.hash, held.0, held.1);
                 site.changed(&key, Changed::Modified);
                 (result, record)

@@ -29,6 +29,7 @@ fn check(name: &str, set: impl Fn(&mut Keyspace<'_>, u64)) {
             now_ms: 1_000,
             client: 1,
             no_touch: false,
+            lfu: None,
             max_bulk: 512 << 20,
             placement,
             changes,

@@ -130,6 +130,7 @@ impl Fixture {
             now_ms: self.model.now_ms,
             client: 1,
             no_touch: false,
+            lfu: None,
             max_bulk: 512 << 20,
             placement: self.placement,
             changes: &mut self.changes,

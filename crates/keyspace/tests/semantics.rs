@@ -1,7 +1,7 @@
 //! Watches, expiry, flushing, access clocks and what is recorded.
 
 use kevy_keyspace::{
-    Changed, Changes, Context, DatabaseFigures, Expiry, Keyspace, Placement, Store, Text,
+    Changed, Changes, Context, DatabaseFigures, Expiry, Keyspace, Lfu, Placement, Store, Text,
 };
 
 const NOW: i64 = 10_000_000;
@@ -11,12 +11,14 @@ struct Server {
     stores: Vec<(u32, Box<Store>)>,
     changes: Changes,
     now_ms: i64,
+    no_touch: bool,
+    lfu: Option<Lfu>,
 }
 
 impl Server {
     fn new() -> Self {
         let stores = (0..4).map(|id| (id, Box::new(Store::new(id, 16)))).collect();
-        Server { stores, changes: Changes::new(), now_ms: NOW }
+        Server { stores, changes: Changes::new(), now_ms: NOW, no_touch: false, lfu: None }
     }
 
     fn db(&mut self, db: usize) -> Keyspace<'_> {
@@ -26,7 +28,8 @@ impl Server {
             db,
             now_ms: self.now_ms,
             client: 1,
-            no_touch: false,
+            no_touch: self.no_touch,
+            lfu: self.lfu,
             max_bulk: 512 << 20,
             placement,
             changes,
@@ -282,6 +285,75 @@ fn reads_count_and_touch_as_redis_does() {
 }
 
 #[test]
+fn clients_that_leave_no_traces_touch_only_when_asked_to() {
+    let mut server = Server::new();
+    let key = Placement::new(4).key(b"k");
+    server.set("k", None);
+    let created = server.db(0).find(&key).expect("there").clock();
+    server.now_ms += 5_000;
+    server.no_touch = true;
+    server.db(0).get(&key);
+    server.set("k", None);
+    server.db(0).set_deadline(&key, None);
+    server.db(0).update_string(&key).expect("a string").append(b"v");
+    assert_eq!(server.db(0).find(&key).expect("there").clock(), created);
+    assert!(server.db(0).touch(&key));
+    assert_eq!(server.db(0).find(&key).expect("there").clock(), created + 5);
+}
+
+#[test]
+fn uses_are_counted_under_lfu() {
+    let mut server = Server::new();
+    let lfu = Lfu { log_factor: 0, decay_minutes: 1 };
+    server.lfu = Some(lfu);
+    let key = Placement::new(4).key(b"k");
+    let frequency = |server: &mut Server| {
+        let now_ms = server.now_ms;
+        lfu.frequency(server.db(0).find(&key).expect("there").clock(), now_ms)
+    };
+    server.set("k", None);
+    assert_eq!(frequency(&mut server), 5);
+    server.db(0).get(&key);
+    server.db(0).peek(&key);
+    assert_eq!(frequency(&mut server), 6);
+    server.set("k", None);
+    server.db(0).set_deadline(&key, None);
+    server.db(0).update_string(&key).expect("a string").append(b"v");
+    assert_eq!(frequency(&mut server), 9);
+    server.no_touch = true;
+    server.db(0).get(&key);
+    assert_eq!(frequency(&mut server), 9);
+    server.no_touch = false;
+    server.now_ms += 3 * 60_000;
+    assert_eq!(frequency(&mut server), 6);
+    server.db(0).get(&key);
+    assert_eq!(frequency(&mut server), 7);
+    // A value that moves to a name begins anew there, an expired one as well.
+    let value = server.db(0).take(&key).expect("there");
+    server.db(0).put(&key, value);
+    assert_eq!(frequency(&mut server), 5);
+    server.set("k", Some(100));
+    server.now_ms += 200;
+    server.set("k", None);
+    assert_eq!(frequency(&mut server), 5);
+}
+
+#[test]
+fn chance_decides_which_uses_count_under_lfu() {
+    let mut server = Server::new();
+    let lfu = Lfu { log_factor: 10, decay_minutes: 1 };
+    server.lfu = Some(lfu);
+    let key = Placement::new(4).key(b"k");
+    server.set("k", None);
+    for _ in 0..1_000 {
+        server.db(0).get(&key);
+    }
+    let frequency = lfu.frequency(server.db(0).find(&key).expect("there").clock(), NOW);
+    // A thousand uses reach 5 + sqrt(2 * 1000 / 10) or so.
+    assert!((12..30).contains(&frequency), "{frequency}");
+}
+
+#[test]
 fn flushed_databases_are_freed_in_slices() {
     let mut server = Server::new();
     let empty = server.sum(|store| store.memory() as u64);
@@ -315,6 +387,7 @@ fn figures_tell_keys_and_mean_time_to_live() {
         now_ms: NOW,
         client: 1,
         no_touch: false,
+        lfu: None,
         max_bulk: 512 << 20,
         placement: Placement::new(1),
         changes: &mut server.changes,

@@ -8,11 +8,12 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use kevy_command::{Permit, Settings, Table};
+use kevy_keyspace::Lfu;
 use kevy_rt::Control;
 use kevy_shard::{Commands, World};
 
 use crate::apply;
-use crate::config::choices::{PipelineOrder, ProtectedAction};
+use crate::config::choices::{MaxmemoryPolicy, PipelineOrder, ProtectedAction};
 use crate::config::{Config, Id, SetContext, SetError, rewrite};
 use crate::logging::Log;
 use crate::machine::{self, ProcessMemory};
@@ -277,6 +278,7 @@ pub fn settings(config: &Config, active_expire: bool) -> Settings {
         compat_version: String::from_utf8_lossy(config.compat_version()).into_owned(),
         databases: config.databases() as usize,
         max_memory: config.maxmemory(),
+        lfu: lfu(config),
         max_bulk: config.proto_max_bulk_len(),
         query_buffer_limit: config.client_query_buffer_limit(),
         output_hard_limit: bytes(normal.hard),
@@ -295,6 +297,18 @@ pub fn settings(config: &Config, active_expire: bool) -> Settings {
         hz: config.hz(),
         lazy_free: true,
     }
+}
+
+/// How uses of keys are counted, if the policy needs that.
+fn lfu(config: &Config) -> Option<Lfu> {
+    let selected = matches!(
+        config.maxmemory_policy(),
+        MaxmemoryPolicy::AllkeysLfu | MaxmemoryPolicy::VolatileLfu
+    );
+    selected.then(|| Lfu {
+        log_factor: config.lfu_log_factor(),
+        decay_minutes: config.lfu_decay_time(),
+    })
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

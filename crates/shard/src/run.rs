@@ -111,6 +111,7 @@ impl Runner<'_> {
             now_ms: self.now_ms,
             client: caller.client,
             no_touch: caller.no_touch,
+            lfu: self.settings.lfu,
             max_bulk: self.settings.max_bulk,
             placement: self.world.placement,
             changes: self.changes,

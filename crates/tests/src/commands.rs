@@ -240,5 +240,6 @@ mod tests {
         assert_eq!(of("command list filterby pattern x"), Comparison::AnyOrder);
         assert_eq!(of("object encoding k"), Comparison::Exact);
         assert_eq!(of("object freq k"), Comparison::Kind);
+        assert_eq!(of("object idletime k"), Comparison::Kind);
     }
 }

@@ -92,7 +92,7 @@ pub(super) const TOUCH: Row = Row {
     run: Run::Keys(touch),
 };
 fn touch(ks: &mut Keyspace<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<Effect, Error> {
-    count(args, reply, |key| ks.get(key).is_some())
+    count(args, reply, |key| ks.touch(key))
 }
 
 fn count(

@@ -69,12 +69,15 @@ const OBJECT_FREQ: Row = Row {
     run: Run::Keys(freq),
 };
 fn freq(ks: &mut Keyspace<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<Effect, Error> {
-    tell(ks, args, reply, |_, _| {
-        Err(Error::new(
+    let (lfu, now_ms) = (ks.lfu(), ks.now_ms());
+    tell(ks, args, reply, |record, reply| {
+        let lfu = lfu.ok_or(Error::new(
             "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please \
              note that when switching between policies at runtime LRU and LFU data will take some \
              time to adjust.",
-        ))
+        ))?;
+        reply.integer(i64::from(lfu.frequency(record.clock(), now_ms)));
+        Ok(())
     })
 }
 
@@ -97,8 +100,15 @@ const OBJECT_IDLETIME: Row = Row {
 fn idletime(ks: &mut Keyspace<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<Effect, Error> {
     /// The access clock counts seconds in 24 bits and then begins again.
     const CLOCK_MASK: u32 = (1 << 24) - 1;
-    let now = (ks.now_ms() / 1000) as u32;
+    let (lfu, now) = (ks.lfu(), (ks.now_ms() / 1000) as u32);
     tell(ks, args, reply, |record, reply| {
+        if lfu.is_some() {
+            return Err(Error::new(
+                "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that \
+                 when switching between policies at runtime LRU and LFU data will take some time \
+                 to adjust.",
+            ));
+        }
         reply.integer(i64::from(now.wrapping_sub(record.clock()) & CLOCK_MASK));
         Ok(())
     })

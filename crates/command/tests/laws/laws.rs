@@ -5,6 +5,7 @@ use crate::machine::{Machine, table};
 use crate::render::render;
 use kevy_command::row::{Begin, Find, KeyFlags};
 use kevy_command::{Flags, Row, Run, Table};
+use kevy_keyspace::Lfu;
 use kevy_resp::Proto;
 use rand::Rng;
 
@@ -280,4 +281,32 @@ fn a_password_keeps_clients_out_until_they_give_it() {
     let greeted = machine.call(0, &["HELLO", "3", "AUTH", "default", "secret", "SETNAME", "me"]);
     assert!(greeted.starts_with(b"%7\r\n"), "in the protocol just chosen");
     assert_eq!(render(&machine.call(0, &["CLIENT", "GETNAME"])), "\"me\"");
+}
+
+#[test]
+fn objects_tell_idle_time_or_frequency_as_the_policy_has_it() {
+    let advice = "Please note that when switching between policies at runtime LRU and LFU data \
+                  will take some time to adjust.";
+    let no_frequency = format!(
+        "!ERR An LFU maxmemory policy is not selected, access frequency not tracked. {advice}"
+    );
+    let no_idle_time =
+        format!("!ERR An LFU maxmemory policy is selected, idle time not tracked. {advice}");
+    let mut machine = Machine::new(2, Proto::Resp2);
+    let say = |machine: &mut Machine, calls: &[(&str, &str)]| {
+        for (call, expected) in calls {
+            let reply = render(&machine.call(0, &crate::render::words(call)));
+            assert_eq!(reply, *expected, "{call}");
+        }
+    };
+    say(&mut machine, &[("SET k v", "OK"), ("OBJECT FREQ k", &no_frequency)]);
+    say(&mut machine, &[("OBJECT IDLETIME k", "0"), ("OBJECT IDLETIME none", "nil")]);
+    machine.settings.lfu = Some(Lfu { log_factor: 0, decay_minutes: 1 });
+    say(&mut machine, &[("OBJECT IDLETIME k", &no_idle_time), ("OBJECT IDLETIME none", "nil")]);
+    say(&mut machine, &[("OBJECT FREQ none", "nil"), ("SET new 1", "OK")]);
+    say(&mut machine, &[("OBJECT FREQ new", "5"), ("OBJECT FREQ new", "5"), ("GET new", "\"1\"")]);
+    say(&mut machine, &[("TYPE new", "string"), ("INCR new", "2"), ("OBJECT FREQ new", "7")]);
+    machine.now_ms += 120_000;
+    say(&mut machine, &[("OBJECT FREQ new", "5"), ("TOUCH new", "1"), ("OBJECT FREQ new", "6")]);
+    say(&mut machine, &[("RENAME new other", "OK"), ("OBJECT FREQ other", "5")]);
 }

@@ -267,6 +267,7 @@ impl Machine {
             now_ms: self.now_ms,
             client,
             no_touch: false,
+            lfu: self.settings.lfu,
             max_bulk: self.settings.max_bulk,
             placement: self.placement,
             changes: &mut self.changes,
