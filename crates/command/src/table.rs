@@ -100,8 +100,7 @@ impl Table {
     #[must_use]
     pub fn is_told(&self, entry: &Entry) -> bool {
         let opaque = |parent| self.entry(parent).row.flags.contains(Flags::OPAQUE);
-        !entry.row.name.is_empty()
-            && !entry.parent.is_some_and(opaque)
+        !entry.row.name.is_empty() && !entry.parent.is_some_and(opaque)
     }
 
     /// The entry of a command.
