@@ -44,11 +44,11 @@ impl Error {
         Self(Cow::Owned(text.into_bytes()))
     }
 
-    /// An error that repeats what the client sent, byte for byte: at most 128 bytes of it, up to
-    /// a zero byte, as Redis's formatting does.
+    /// An error that repeats what the client sent, byte for byte, up to a zero byte, as Redis's
+    /// formatting does.
     #[must_use]
     pub fn quoting(before: &str, sent: &[u8], after: &str) -> Self {
-        Self(Cow::Owned([before.as_bytes(), shown(sent, SHOWN), after.as_bytes()].concat()))
+        Self(Cow::Owned([before.as_bytes(), shown(sent, usize::MAX), after.as_bytes()].concat()))
     }
 
     /// An error of these bytes.
@@ -85,7 +85,7 @@ impl Error {
     }
 }
 
-/// How many bytes of what a client sent an error repeats.
+/// How many bytes of names of commands and their arguments an error repeats.
 pub(crate) const SHOWN: usize = 128;
 
 /// The part of what a client sent that an error repeats: `%.*s` of C ends at a zero byte.

@@ -149,7 +149,7 @@ impl Table {
             .ok_or_else(|| {
                 let container = container.row.name.to_ascii_uppercase();
                 let after = format!("'. Try {container} HELP.");
-                Error::quoting("ERR unknown subcommand '", name, &after)
+                Error::quoting("ERR unknown subcommand '", shown(name, SHOWN), &after)
             })
     }
 
