@@ -212,6 +212,7 @@ impl<S, B, P: Primitives> std::fmt::Debug for Doors<S, B, P> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sync::modelled::Loom;
 
     type Plain = Doors<Vec<u32>, u32>;
 
@@ -260,27 +261,6 @@ mod tests {
         assert!(doors.take_all(&[0, 1]).is_none());
         assert!(doors.take(0).is_some());
         assert!(doors.put(1, one).is_none());
-    }
-
-    struct Loom;
-
-    impl Primitives for Loom {
-        type Mutex<T> = loom::sync::Mutex<T>;
-    }
-
-    impl<T> Lock<T> for loom::sync::Mutex<T> {
-        type Guard<'a>
-            = loom::sync::MutexGuard<'a, T>
-        where
-            T: 'a;
-
-        fn new(value: T) -> Self {
-            Self::new(value)
-        }
-
-        fn lock(&self) -> Self::Guard<'_> {
-            Self::lock(self).unwrap()
-        }
     }
 
     type Modelled = Doors<Vec<u32>, u32, Loom>;
