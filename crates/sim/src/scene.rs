@@ -159,12 +159,12 @@ impl Scene {
         self.request(About::Nothing, vec![command], vec![expect])
     }
 
-    pub(crate) fn ping(&mut self, random: &mut Random) -> Request {
+    pub(crate) fn ping(&self, random: &mut Random) -> Request {
         let word = format!("{:x}", random.next());
         self.plain(&["PING", &word], Expect::Bulk(word.clone().into_bytes()))
     }
 
-    pub(crate) fn quit(&mut self) -> Request {
+    pub(crate) fn quit(&self) -> Request {
         let mut request = self.plain(&["QUIT"], Expect::Simple("OK"));
         request.about = About::Quit;
         request
@@ -332,7 +332,7 @@ impl Scene {
         request
     }
 
-    pub(crate) fn look(&mut self) -> Request {
+    pub(crate) fn look(&self) -> Request {
         let mut request = self.plain(&["SIM.LOOK"], Expect::Version);
         request.about = About::Look;
         request
