@@ -44,8 +44,6 @@ pub struct Settings {
     pub active_expire: bool,
     /// How often a second the background work of a shard runs.
     pub hz: u32,
-    /// Whether overwritten and deleted large values are freed in the background.
-    pub lazy_free: bool,
 }
 
 impl Default for Settings {
@@ -68,7 +66,6 @@ impl Default for Settings {
             ordered_pipelines: true,
             active_expire: true,
             hz: 10,
-            lazy_free: true,
         }
     }
 }

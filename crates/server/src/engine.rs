@@ -295,7 +295,6 @@ pub fn settings(config: &Config, active_expire: bool) -> Settings {
         ordered_pipelines: config.pipeline_order() == PipelineOrder::Strict,
         active_expire,
         hz: config.hz(),
-        lazy_free: true,
     }
 }
 

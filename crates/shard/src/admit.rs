@@ -7,7 +7,7 @@ use crate::run::Runner;
 use crate::work::{Caller, Item, Job, OwnBytes, Piece, StoreSet};
 use crate::world::Paused;
 use kevy_command::session::{Queued, ReplyMode, Transaction};
-use kevy_command::{After, Args, Flags, Found, Multi, PlacedKey, Reply, Run, Session};
+use kevy_command::{After, Args, Flags, Found, Multi, PlacedKey, Reply, Run, Session, Table};
 use kevy_data::BlobBuilder;
 use kevy_keyspace::Placement;
 use kevy_resp::{Limits, Mark, Need, Span, Step};
@@ -65,6 +65,7 @@ pub(crate) fn admit(
     paused: Paused,
 ) -> (usize, Why) {
     let mut at = from;
+    let mut parsed = 0;
     // The password may have been taken away since the client connected.
     conn.session.authenticated |= runner.settings.password.is_none();
     if let Some(body) = conn.input.body.take_if(|body| body.value.remaining() == 0 && body.end == 0)
@@ -75,9 +76,10 @@ pub(crate) fn admit(
         }
     }
     loop {
-        if round.chunk_len() >= CHUNK_ITEMS {
+        if parsed >= CHUNK_ITEMS {
             return (at, Why::GoOn);
         }
+        parsed += 1;
         let limits = match conn.session.authenticated {
             true => Limits::authenticated(runner.settings.max_bulk as i64),
             false => Limits::unauthenticated(),
@@ -180,11 +182,11 @@ fn admit_one(
     paused: Paused,
 ) -> Next {
     let args = words.args(&round.material.spans, runner.world.placement);
-    let house = House { settings: runner.settings, table: runner.table, full: runner.full };
-    let admitted = gates::admit(&mut conn.session, &house, &args);
-    if paused != Paused::Nothing && waits_for_pause(paused, &admitted, &conn.session) {
+    if paused != Paused::Nothing && waits_for_pause(paused, runner.table, &args, &conn.session) {
         return Next::Wait(Why::Paused);
     }
+    let house = House { settings: runner.settings, table: runner.table, full: runner.full };
+    let admitted = gates::admit(&mut conn.session, &house, &args);
     let (found, way) = match admitted {
         Ok(admitted) => admitted,
         Err(refused) if refused.cut => {
@@ -288,14 +290,11 @@ pub(crate) fn touches_session(queue: &[Queued]) -> bool {
     queue.iter().any(|queued| matches!(queued.found.row.run, Run::Connection(_) | Run::Server(_)))
 }
 
-/// Whether `CLIENT PAUSE` holds this command back, as in Redis.
-fn waits_for_pause(
-    paused: Paused,
-    admitted: &Result<(Found, Way), Refused>,
-    session: &Session,
-) -> bool {
+/// Whether `CLIENT PAUSE` holds this command back, as in Redis. Asked before the gates, which
+/// must see a command once only: a refusal may end the transaction.
+fn waits_for_pause(paused: Paused, table: &Table, args: &Args<'_>, session: &Session) -> bool {
     let writes = Flags::WRITE.union(Flags::MAY_REPLICATE);
-    let Ok((found, _)) = admitted else { return paused == Paused::All };
+    let Ok(found) = table.find(args) else { return paused == Paused::All };
     match paused {
         Paused::Nothing => false,
         Paused::All => true,
@@ -362,6 +361,7 @@ fn push_call(round: &mut Round, conn: &Conn, runner: &Runner<'_>, found: Found, 
     let first_store = round.stores.len();
     place(found, &args, &mut material.keys);
     let keys = Piece::since(first_key, material.keys.len());
+    let several = material.keys.len() - first_key > 1;
     let stores = match (found.row.run, &material.keys[first_key..]) {
         (Run::AllStores(_), _) => {
             round.stores.extend(0..placement.stores());
@@ -382,6 +382,7 @@ fn push_call(round: &mut Round, conn: &Conn, runner: &Runner<'_>, found: Found, 
         keys,
         own: words.own,
         writes: found.row.flags.contains(Flags::WRITE),
+        several: several || matches!(found.row.run, Run::AllStores(_)),
         ..Item::new(Job::Call(found), caller(conn), stores)
     });
 }
@@ -408,6 +409,8 @@ fn push_transaction(
 ) -> Next {
     let placement = runner.world.placement;
     let ends_chunk = touches_session(&transaction.queue.meta);
+    let is_server = |queued: &Queued| matches!(queued.found.row.run, Run::Server(_));
+    let changes_server = transaction.queue.meta.iter().any(is_server);
     let first = round.stores.len();
     round.stores.extend(transaction.watched.iter().map(|w| placement.key(&w.key).store));
     let mut writes = false;
@@ -436,9 +439,13 @@ fn push_transaction(
     }
     let stores = round.store_set(first);
     let job = Job::Transaction(found, Box::new(transaction));
-    round.items.push(Item { writes, ..Item::new(job, caller(conn), stores) });
+    round.items.push(Item { writes, several: true, ..Item::new(job, caller(conn), stores) });
     // What comes behind it depends on what it does to the session.
-    if ends_chunk { Next::Last(Why::GoOn) } else { Next::More }
+    match (ends_chunk, changes_server) {
+        (_, true) => Next::Last(Why::Barrier),
+        (true, false) => Next::Last(Why::GoOn),
+        (false, false) => Next::More,
+    }
 }
 
 /// Plans the release of keys that the session no longer watches.

@@ -50,7 +50,7 @@ impl<C: Commands> Shard<C> {
         whole.append(&mut conn.out);
         conn.out = whole;
         conn.lane = Lane::Ready;
-        self.again.push(id);
+        self.let_go_on(id);
         self.note_output(id);
     }
 }

@@ -6,7 +6,7 @@ use crate::service::{Action, ConnId};
 use crate::shard::Shard;
 use crate::work::{Caller, Item, Job, StoreSet};
 use crate::world::Commands;
-use kevy_command::{ClientFlags, Session};
+use kevy_command::{ClientFlags, Session, Settings};
 use kevy_resp::Proto;
 use std::sync::atomic::Ordering;
 
@@ -24,24 +24,12 @@ impl<C: Commands> Shard<C> {
         if conn.life == Life::Aborted {
             return;
         }
-        if conn.receive_paused && matches!(conn.lane, Lane::Ready) {
-            conn.receive_paused = false;
-            self.actions.push(Action::ResumeReceive(id));
-        }
         if conn.out.is_empty() {
             return;
         }
         let held = conn.out.len() + conn.unsent;
-        let over = |limit: usize| limit > 0 && held > limit;
-        let soft = if over(self.settings.output_soft_limit) {
-            let since = *conn.over_soft_since.get_or_insert(now);
-            now.saturating_sub(since) > self.settings.output_soft_seconds * 1_000_000_000
-        } else {
-            false
-        };
-        let unknown = !conn.session.authenticated && held > UNAUTHENTICATED_OUTPUT;
         conn.session.client.output.store(held as u64, Ordering::Relaxed);
-        if over(self.settings.output_hard_limit) || soft || unknown {
+        if is_over_limit(conn, &self.settings, now) {
             self.world.shard_counters(self.index).output_limit.add(1);
             return self.abort(id);
         }
@@ -131,10 +119,9 @@ impl<C: Commands> Shard<C> {
         let idle = |conn: &&mut Conn| {
             matches!(conn.life, Life::Open | Life::Ending)
                 && matches!(conn.lane, Lane::Ready | Lane::Paused)
+                && !conn.runnable
         };
-        let again = &self.again;
-        let ended = self.conns.iter_mut().filter(idle).map(|conn| conn.id);
-        let ended: Vec<ConnId> = ended.filter(|id| !again.contains(id)).collect();
+        let ended: Vec<ConnId> = self.conns.iter_mut().filter(idle).map(|conn| conn.id).collect();
         for id in ended {
             self.close(id);
         }
@@ -154,4 +141,21 @@ impl<C: Commands> Shard<C> {
             }
         }
     }
+}
+
+/// Whether what a connection has not read closes it. Notes since when the soft limit is exceeded.
+pub(crate) fn is_over_limit(conn: &mut Conn, settings: &Settings, now_ns: u64) -> bool {
+    let held = conn.out.len() + conn.unsent;
+    let over = |limit: usize| limit > 0 && held > limit;
+    if !conn.session.authenticated && held > UNAUTHENTICATED_OUTPUT {
+        return true;
+    }
+    if !over(settings.output_soft_limit) {
+        conn.over_soft_since = None;
+        return over(settings.output_hard_limit);
+    }
+    let since = *conn.over_soft_since.get_or_insert(now_ns);
+    let lasted = now_ns.saturating_sub(since);
+    over(settings.output_hard_limit)
+        || lasted > settings.output_soft_seconds.saturating_mul(1_000_000_000)
 }

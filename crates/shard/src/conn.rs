@@ -18,6 +18,8 @@ pub(crate) struct Conn {
     /// Bytes in the driver's hands that have not left yet.
     pub(crate) unsent: usize,
     pub(crate) life: Life,
+    /// It stands in the list of connections whose buffered input may go on.
+    pub(crate) runnable: bool,
     /// A chunk of it is part of the round.
     pub(crate) in_round: bool,
     /// It stands in the list of connections with something to send.
@@ -227,6 +229,7 @@ impl Conns {
             out: Output::new(),
             unsent: 0,
             life: Life::Open,
+            runnable: false,
             in_round: false,
             send_noted: false,
             receive_paused: false,

@@ -53,16 +53,18 @@ impl<C: Commands> Shard<C> {
                     return self.close(id);
                 }
             }
-            Why::GoOn => self.again.push(id),
+            Why::GoOn => self.let_go_on(id),
             Why::Paused => {
                 conn.lane = Lane::Paused;
                 conn.session.client.set_flags(ClientFlags::BLOCKED, true);
                 self.paused.push(id);
+                self.pause_seen = self.world.paused(self.now.unix_ms());
             }
             Why::Barrier => self.ask_barrier(id),
             Why::Closed => return self.close(id),
         }
         self.note_output(id);
+        self.check_input(id);
     }
 
     /// A batch of this shard's clients has run.
@@ -112,16 +114,13 @@ impl<C: Commands> Shard<C> {
         let Lane::Waiting(pending) = std::mem::replace(&mut conn.lane, Lane::Ready) else { return };
         let Conn { out, life, .. } = conn;
         pending.deliver(out);
-        match life {
-            Life::Aborted => return,
-            Life::Closing => {}
-            Life::Open | Life::Ending => self.again.push(id),
+        if *life == Life::Aborted {
+            return;
         }
-        if pending.why == Why::Drained {
-            self.note_output(id);
-        } else {
-            self.again.retain(|other| *other != id);
-            self.after_chunk(id, pending.why);
+        // There may be more in the input than what had been looked at when the chunk was read.
+        match pending.why {
+            Why::Drained => self.after_chunk(id, Why::GoOn),
+            why => self.after_chunk(id, why),
         }
     }
 }

@@ -46,7 +46,13 @@ impl<C: Commands> Shard<C> {
         }
         for at in 0..self.round.joints_used() {
             let mut joint = std::mem::take(&mut self.round.joints[at]);
-            self.run_group(events, &joint.stores, &joint.items);
+            let mut left = &joint.items[..];
+            while !left.is_empty() {
+                // Only whole components: their commands are not seen one without the other.
+                let (held, rest) = left.split_at(whole_chunks(left));
+                self.run_group(events, &joint.stores, held);
+                left = rest;
+            }
             joint.items.clear();
             self.round.joints[at] = joint;
         }
@@ -151,6 +157,7 @@ impl<C: Commands> Shard<C> {
     }
 
     pub(crate) fn run_batch(&mut self, ready: Ready<Store, Batch>) {
+        self.refresh_settings();
         let Ready { mut boxes, mut batch } = ready;
         self.world.moment(self.index, Moment::Taken);
         let Self { conns, world, commands, settings, changes, index, now, full, .. } = self;
@@ -188,6 +195,14 @@ impl<C: Commands> Shard<C> {
         }
         self.put_back(boxes);
     }
+}
+
+/// How many of the items are held together: those of whole chunks, up to the first at whose end
+/// there are enough.
+fn whole_chunks(items: &[ItemRef]) -> usize {
+    let enough = items.len().min(HOLDING);
+    let Some(last) = items.get(enough.saturating_sub(1)) else { return 0 };
+    enough + items[enough..].iter().take_while(|item| item.chunk == last.chunk).count()
 }
 
 /// Runs one item of the round; its reply goes straight to the output where that is its place.

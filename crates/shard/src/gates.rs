@@ -123,7 +123,7 @@ fn way(session: &Session, found: Found) -> Way {
 #[cold]
 fn refuse(session: &mut Session, error: Error, found: Option<Found>, args: &Args<'_>) -> Refused {
     let ends = found.is_some_and(|found| matches!(found.row.run, Run::Transaction(_)));
-    let error = if ends && session.in_multi() {
+    let error = if ends {
         session.discard();
         error.aborts_transaction()
     } else {

@@ -5,13 +5,17 @@ use crate::conn::{Conn, Lane, Life};
 use crate::round::{Round, Source};
 use crate::run::version;
 use crate::service::{Action, ConnId, Event, Now};
-use crate::shard::{Shard, count, runner};
+use crate::shard::{Shard, TURN_ITEMS, count, runner};
 use crate::world::{Commands, Paused};
 use kevy_command::{ClientFlags, Multi, Session};
 use std::sync::atomic::Ordering;
 
-/// Unexecuted input of a client that waits beyond which no more is received, in bytes.
-const WAITING_INPUT: usize = 1 << 20;
+/// Unexecuted input beyond which no more is received from a client that has commands under way,
+/// in bytes.
+const INPUT_HIGH: usize = 1 << 20;
+
+/// Unexecuted input down to which such a client is received from again, in bytes.
+const INPUT_LOW: usize = INPUT_HIGH / 4;
 
 impl<C: Commands> Shard<C> {
     pub(crate) fn received(&mut self, events: &[Event<'_>], at: usize, id: ConnId, bytes: &[u8]) {
@@ -24,6 +28,7 @@ impl<C: Commands> Shard<C> {
         }
         self.world.shard_counters(self.index).received.add(bytes.len() as u64);
         let client = &conn.session.client;
+        client.active_ms.store(self.now.unix_ms(), Ordering::Relaxed);
         count(&client.received, bytes.len());
         let mut from = 0;
         if let Some(body) = &mut conn.input.body {
@@ -37,7 +42,8 @@ impl<C: Commands> Shard<C> {
                 Err(_) => return self.abort(id),
             }
         }
-        if matches!(conn.lane, Lane::Ready) && conn.input.buffered() == 0 {
+        let fresh = matches!(conn.lane, Lane::Ready) && conn.input.buffered() == 0;
+        if fresh && self.spent < TURN_ITEMS {
             self.admit(id, Source::Event(at), bytes, from);
             let Some(chunk) = self.round.chunks.last() else { return };
             let rest = &bytes[chunk.consumed.min(bytes.len())..];
@@ -48,26 +54,47 @@ impl<C: Commands> Shard<C> {
             }
         } else {
             conn.input.push(&bytes[from..]);
-            if matches!(conn.lane, Lane::Ready) && !self.again.contains(&id) {
-                self.again.push(id);
+            if matches!(conn.lane, Lane::Ready) {
+                self.let_go_on(id);
             }
         }
         self.check_input(id);
     }
 
-    /// Closes a client whose unexecuted input is too large; receives no more while it waits.
+    /// Has the buffered input of a connection looked at.
+    pub(crate) fn let_go_on(&mut self, id: ConnId) {
+        if let Some(conn) = self.conns.get(id)
+            && !conn.runnable
+        {
+            conn.runnable = true;
+            self.again.push_back(id);
+        }
+    }
+
+    /// Closes a client whose unexecuted input is too large. Receives no more from one that has
+    /// commands under way; the bytes of a single incomplete command must go on coming.
     pub(crate) fn check_input(&mut self, id: ConnId) {
         let Some(conn) = self.conns.get(id) else { return };
         let len = conn.input.len();
         conn.session.client.input.store(len as u64, Ordering::Relaxed);
-        if len > self.settings.query_buffer_limit {
+        let queued = match &conn.session.multi {
+            Multi::Off => 0,
+            Multi::Queueing(queue) => queue.list.bytes_len(),
+        };
+        if len + queued > self.settings.query_buffer_limit {
             self.world.shard_counters(self.index).input_limit.add(1);
             return self.abort(id);
         }
-        let full = len > WAITING_INPUT && !matches!(conn.lane, Lane::Ready);
-        if full && !conn.receive_paused && conn.life == Life::Open {
+        let under_way = conn.runnable || !matches!(conn.lane, Lane::Ready);
+        if conn.life != Life::Open {
+            return;
+        }
+        if !conn.receive_paused && under_way && len > INPUT_HIGH {
             conn.receive_paused = true;
             self.actions.push(Action::PauseReceive(id));
+        } else if conn.receive_paused && (!under_way || len <= INPUT_LOW) {
+            conn.receive_paused = false;
+            self.actions.push(Action::ResumeReceive(id));
         }
     }
 
@@ -80,7 +107,7 @@ impl<C: Commands> Shard<C> {
             return;
         }
         conn.life = Life::Ending;
-        if matches!(conn.lane, Lane::Ready) && !self.again.contains(&id) {
+        if matches!(conn.lane, Lane::Ready) && !conn.runnable {
             self.close(id);
         }
     }
@@ -89,6 +116,7 @@ impl<C: Commands> Shard<C> {
         if let Some(conn) = self.conns.get(id) {
             conn.unsent = conn.unsent.saturating_sub(sent);
             let client = &conn.session.client;
+            client.active_ms.store(self.now.unix_ms(), Ordering::Relaxed);
             client.output.store((conn.out.len() + conn.unsent) as u64, Ordering::Relaxed);
             if conn.out.len() + conn.unsent <= self.settings.output_soft_limit {
                 conn.over_soft_since = None;
@@ -98,6 +126,7 @@ impl<C: Commands> Shard<C> {
 
     /// Reads the next commands of a connection into the round.
     pub(crate) fn admit(&mut self, id: ConnId, source: Source, bytes: &[u8], from: usize) {
+        self.refresh_settings();
         let paused = self.world.paused(self.now.unix_ms());
         let ordered = self.settings.ordered_pipelines;
         self.round.begin(id, source);
@@ -114,6 +143,7 @@ impl<C: Commands> Shard<C> {
         );
         let (consumed, why) = admit::admit(&mut runner, conn, &mut self.round, bytes, from, paused);
         runner.stop();
+        self.spent += self.round.chunk_len().max(1);
         self.round.end(consumed, why, ordered);
         note_activity(conn, &self.round, &self.now);
     }
@@ -121,6 +151,7 @@ impl<C: Commands> Shard<C> {
     /// Goes on with the buffered input of a connection.
     pub(crate) fn go_on(&mut self, id: ConnId) {
         let Some(conn) = self.conns.get(id) else { return };
+        conn.runnable = false;
         if !matches!(conn.lane, Lane::Ready) || conn.in_round {
             return;
         }
@@ -137,7 +168,8 @@ impl<C: Commands> Shard<C> {
 
     /// Lets those go on that a pause has held back.
     pub(crate) fn end_pause(&mut self) {
-        if self.paused.is_empty() || self.world.paused(self.now.unix_ms()) == Paused::All {
+        let paused = self.world.paused(self.now.unix_ms());
+        if self.paused.is_empty() || paused == self.pause_seen || paused == Paused::All {
             return;
         }
         for id in std::mem::take(&mut self.paused) {
@@ -146,7 +178,7 @@ impl<C: Commands> Shard<C> {
             {
                 conn.lane = Lane::Ready;
                 conn.session.client.set_flags(ClientFlags::BLOCKED, false);
-                self.again.push(id);
+                self.let_go_on(id);
             }
         }
     }

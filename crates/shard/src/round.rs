@@ -8,6 +8,7 @@
 //! - what one connection sends for one store runs in order;
 //! - no write of a connection is visible before an earlier one of the same connection: its writes
 //!   run under boxes that are held together;
+//! - a command that names several keys, or ends a transaction, runs after all earlier ones;
 //! - reads of other stores are free to run before or after.
 //!
 //! Components on one store are gathered over all connections: the box is taken once for them.
@@ -188,6 +189,9 @@ impl Round {
             if item.writes && ordered {
                 self.unions.join_writer(set[0]);
             }
+            if item.several && ordered {
+                self.unions.join_touched();
+            }
         }
         let components = self.unions.number();
         chunk.direct = components.len() == 1;
@@ -231,6 +235,7 @@ impl Round {
             component: item.component,
             place: at.item,
             writes: item.writes,
+            several: item.several,
             reply: item.reply,
         }
     }
@@ -327,6 +332,13 @@ impl Unions {
                 self.touched.push(store);
             }
             self.unite(set[0], store);
+        }
+    }
+
+    /// Joins all stores touched so far.
+    fn join_touched(&mut self) {
+        for at in 1..self.touched.len() {
+            self.unite(self.touched[0], self.touched[at]);
         }
     }
 

@@ -6,7 +6,7 @@ use crate::round::Round;
 use crate::run::{Meter, Runner};
 use crate::service::{Action, ConnId, Event, Now, Peer, PeerAddress, Service, Wait};
 use crate::work::Batch;
-use crate::world::{Commands, Mail, World};
+use crate::world::{Commands, Mail, Paused, World};
 use kevy_command::session::Origin;
 use kevy_command::{Client, Output, Session, Settings};
 use kevy_data::Blob;
@@ -15,8 +15,11 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Commands of its own clients in one turn; more stay buffered for the next.
-const TURN_ITEMS: usize = 4096;
+/// Commands that a turn admits; more stay buffered for the next. Less than a millisecond of work.
+pub(crate) const TURN_ITEMS: usize = 2048;
+
+/// Commands that a round plans together.
+const ROUND_ITEMS: usize = 1024;
 
 /// Last words to a client of another machine in protected mode.
 const PROTECTED: &str = "-DENIED The server is in protected mode: no password is set, so only \
@@ -36,9 +39,13 @@ pub struct Shard<C: Commands> {
     pub(crate) round: Round,
     pub(crate) changes: Changes,
     /// Connections with buffered input that may go on.
-    pub(crate) again: Vec<ConnId>,
+    pub(crate) again: VecDeque<ConnId>,
     /// Connections that `CLIENT PAUSE` holds back.
     pub(crate) paused: Vec<ConnId>,
+    /// What was suspended when the last of them was held back.
+    pub(crate) pause_seen: Paused,
+    /// Commands admitted in this turn.
+    pub(crate) spent: usize,
     pub(crate) actions: Vec<Action>,
     pub(crate) mail: Vec<Mail>,
     /// Work that this shard has to run, with its stores.
@@ -73,8 +80,10 @@ impl<C: Commands> Shard<C> {
             conns: Conns::default(),
             round: Round::new(stores),
             changes: Changes::new(),
-            again: Vec::new(),
+            again: VecDeque::new(),
             paused: Vec::new(),
+            pause_seen: Paused::Nothing,
+            spent: 0,
             actions: Vec::new(),
             mail: Vec::new(),
             ready: VecDeque::new(),
@@ -98,13 +107,30 @@ impl<C: Commands> Shard<C> {
 
     fn begin_turn(&mut self, now: &Now) {
         self.now = *now;
+        self.spent = 0;
         self.refresh_settings();
         let limit = self.settings.max_memory;
         self.full = limit > 0 && self.world.used_memory() > limit;
         self.world.shard_counters(self.index).turns.add(1);
     }
 
-    fn refresh_settings(&mut self) {
+    /// Goes on with buffered input, whoever has waited longest first, as far as the turn allows.
+    fn go_on_with_all(&mut self) {
+        loop {
+            while self.spent < TURN_ITEMS
+                && self.round.items.len() < ROUND_ITEMS
+                && let Some(id) = self.again.pop_front()
+            {
+                self.go_on(id);
+            }
+            if self.round.is_empty() {
+                return;
+            }
+            self.run_round(&[]);
+        }
+    }
+
+    pub(crate) fn refresh_settings(&mut self) {
         let version = self.world.settings_version();
         if version != self.settings_version {
             self.settings_version = version;
@@ -195,24 +221,14 @@ impl<C: Commands> Service for Shard<C> {
                 }
                 Event::Sent(id, count) => self.sent(id, count),
             }
-            if self.round.items.len() >= TURN_ITEMS {
+            if self.round.items.len() >= ROUND_ITEMS {
                 self.run_round(events);
             }
         }
         self.run_round(events);
         self.work_off();
         self.end_pause();
-        let mut done = 0;
-        while !self.again.is_empty() && done < TURN_ITEMS {
-            for id in std::mem::take(&mut self.again) {
-                self.go_on(id);
-                done += self.round.chunk_len().max(1);
-                if self.round.items.len() >= TURN_ITEMS {
-                    self.run_round(&[]);
-                }
-            }
-            self.run_round(&[]);
-        }
+        self.go_on_with_all();
         self.answer_barriers();
         self.run_tick();
         self.wind_up();

@@ -74,6 +74,8 @@ pub(crate) struct Item {
     pub(crate) place: u32,
     /// Whether it may change keys.
     pub(crate) writes: bool,
+    /// Whether it names several keys, or commands: then it waits for all earlier ones.
+    pub(crate) several: bool,
     /// Where its reply is, once there is one.
     pub(crate) reply: (Mark, Mark),
 }
@@ -96,6 +98,7 @@ impl Item {
             component: 0,
             place: 0,
             writes: false,
+            several: false,
             reply: (Mark::default(), Mark::default()),
         }
     }

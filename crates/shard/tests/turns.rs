@@ -23,6 +23,7 @@ impl Commands for All {
 /// Some shards of one world, moved one turn at a time.
 struct Rig {
     shards: Vec<Shard<All>>,
+    world: Arc<World>,
     now: Now,
     closed: Vec<ConnId>,
 }
@@ -39,7 +40,7 @@ impl Rig {
         let world = World::new(options);
         let shard = |at| Shard::new(at, Arc::clone(&world), Arc::clone(&commands));
         let now = Now { unix_us: 1_700_000_000_000_000, mono_ns: 1 };
-        Self { shards: (0..shards).map(shard).collect(), now, closed: Vec::new() }
+        Self { shards: (0..shards).map(shard).collect(), world, now, closed: Vec::new() }
     }
 
     fn connect(&mut self, shard: usize) -> ConnId {
@@ -159,4 +160,77 @@ fn a_protocol_error_is_the_last_reply() {
     let got = rig.ask(0, conn, "SET a 1\r\n*1\r\n:5\r\nGET a\r\n");
     assert_eq!(got, "+OK\r\n-ERR Protocol error: expected '$', got ':'\r\n");
     assert_eq!(rig.closed, [conn]);
+}
+
+#[test]
+fn a_flood_is_paused_and_answered_whole() {
+    const COUNT: usize = 1_000_000;
+    let mut rig = Rig::new(1, Settings::default());
+    let conn = rig.connect(0);
+    let input = "PING\r\n".repeat(COUNT);
+    let mut replies = 0;
+    let mut paused = Vec::new();
+    let mut turn = |rig: &mut Rig, events: &[Event<'_>], paused: &mut Vec<Action>| {
+        rig.turn(0, events);
+        let mut actions = Vec::new();
+        rig.shards[0].actions(&mut actions);
+        let pauses =
+            |action: &Action| matches!(action, Action::PauseReceive(_) | Action::ResumeReceive(_));
+        paused.extend(actions.into_iter().filter(pauses));
+        let mut out = Output::new();
+        rig.shards[0].take_output(conn, &mut out);
+        replies += out.len() / "+PONG\r\n".len();
+        replies
+    };
+    let halves = input.as_bytes().split_at(input.len() / 2);
+    turn(&mut rig, &[Event::Received(conn, halves.0)], &mut paused);
+    assert_eq!(paused, [Action::PauseReceive(conn)]);
+    turn(&mut rig, &[Event::Received(conn, halves.1)], &mut paused);
+    let mut turns = 0;
+    while turn(&mut rig, &[], &mut paused) < COUNT {
+        turns += 1;
+        assert!(turns < COUNT / 500, "some commands in each turn");
+    }
+    assert_eq!(paused, [Action::PauseReceive(conn), Action::ResumeReceive(conn)]);
+}
+
+#[test]
+fn the_queue_of_a_transaction_counts_as_input() {
+    let settings = Settings { query_buffer_limit: 1 << 20, ..Settings::default() };
+    let mut rig = Rig::new(1, settings);
+    let conn = rig.connect(0);
+    rig.ask(0, conn, "MULTI\r\n");
+    let set = format!("SET k {}\r\n", "v".repeat(10_000));
+    for _ in 0..110 {
+        rig.ask(0, conn, &set);
+    }
+    assert_eq!(rig.closed, [conn]);
+}
+
+#[test]
+fn a_pause_does_not_change_what_a_refused_exec_says() {
+    let mut rig = Rig::new(1, Settings::default());
+    let conn = rig.connect(0);
+    rig.ask(0, conn, "MULTI\r\nSET a 1\r\n");
+    rig.world.pause(i64::MAX, true, rig.now.unix_ms());
+    assert_eq!(rig.ask(0, conn, "EXEC x\r\n"), "");
+    rig.world.unpause();
+    rig.turn(0, &[]);
+    let text = "-EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' \
+                command\r\n";
+    assert_eq!(rig.output(0, conn), text);
+}
+
+#[test]
+fn a_client_that_waits_for_the_server_is_not_idle() {
+    let settings = Settings { timeout: 1, ..Settings::default() };
+    let mut rig = Rig::new(1, settings);
+    let (waits, idles) = (rig.connect(0), rig.connect(0));
+    rig.world.pause(i64::MAX, true, rig.now.unix_ms());
+    rig.ask(0, waits, "PING\r\n");
+    for _ in 0..3_000 {
+        rig.turn(0, &[]);
+    }
+    assert_eq!(rig.output(0, waits), "");
+    assert_eq!(rig.closed, [idles]);
 }

@@ -16,6 +16,9 @@ pub(super) const DIR: Id = id("dir");
 pub(super) const HZ: Id = id("hz");
 pub(super) const MAXCLIENTS: Id = id("maxclients");
 pub(super) const PIDFILE: Id = id("pidfile");
+/// As many stores as keys can be spread over.
+const MAX_SHARDS: usize = 256;
+
 pub(super) const SHARDS: Id = id("shards");
 
 /// Directives that take effect in other parts of the program when they change.
@@ -417,8 +420,8 @@ impl Config {
         let shards: usize = self.int(SHARDS).into_accessed();
         let hint: usize = self.int(const { id("io-threads") }).into_accessed();
         match (shards, hint) {
-            (0, 0 | 1) => cores.max(1),
-            (0, hint) => cores.clamp(1, hint),
+            (0, 0 | 1) => cores.clamp(1, MAX_SHARDS),
+            (0, hint) => cores.clamp(1, hint.min(MAX_SHARDS)),
             (shards, _) => shards,
         }
     }

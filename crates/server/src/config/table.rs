@@ -188,7 +188,7 @@ const ROWS: &[Directive] = &[
     int("active-defrag-cycle-max", 25, 1, 99).no_effect(),
     int("active-defrag-max-scan-fields", 1000, 1, LONG_MAX).no_effect(),
     // Threads.
-    int("shards", 0, 0, 1024).immutable().own(),
+    int("shards", 0, 0, 256).immutable().own(),
     one_of("io-backend", word!(IoBackend::Auto)).immutable().own(),
     one_of("pipeline-order", word!(PipelineOrder::Strict)).immutable().own(),
     int("io-threads", 1, 1, 128).immutable(),
