@@ -106,6 +106,19 @@ impl ExpiryIndex {
         Some(due)
     }
 
+    /// Drops up to `budget` leaves, the earliest first; how many.
+    pub(crate) fn clear_slice(&mut self, budget: usize) -> usize {
+        let mut dropped = 0;
+        while dropped < budget
+            && let Some((_, leaf)) = self.leaves.pop_first()
+        {
+            self.len -= leaf.len();
+            self.sum -= leaf.iter().map(|due| i128::from(due.0)).sum::<i128>();
+            dropped += 1;
+        }
+        dropped
+    }
+
     /// Merges a sparse leaf with a neighbour, or removes an empty one.
     fn mend(&mut self, bound: Due) {
         if self.len == 0 {
@@ -249,5 +262,20 @@ mod tests {
             index.remove(i, 0);
         }
         assert_eq!((index.memory(), index.first()), (0, None));
+    }
+
+    #[test]
+    fn it_is_dropped_leaf_by_leaf() {
+        let mut index = ExpiryIndex::default();
+        for i in 0..6_400 {
+            index.insert(i, 0);
+        }
+        assert_eq!(index.clear_slice(1), 1);
+        assert_eq!((index.len(), index.leaves.len()), (6_336, 99));
+        assert_eq!(index.clear_slice(0), 0);
+        assert_eq!(index.clear_slice(98), 98);
+        assert_eq!((index.len(), index.mean()), (64, 6_367));
+        assert_eq!(index.clear_slice(5), 1);
+        assert_eq!((index.len(), index.sum, index.memory()), (0, 0, 0));
     }
 }

@@ -246,7 +246,8 @@ impl Store {
         true
     }
 
-    /// Frees up to `budget` records of what flushed databases left. Whether there is more.
+    /// Frees up to `budget` records, and leaves of deadlines, of what flushed databases left.
+    /// Whether there is more.
     pub fn free_slice(&mut self, budget: usize) -> bool {
         let mut left = budget;
         while let Some(database) = self.aside.garbage.front_mut() {
@@ -260,7 +261,10 @@ impl Store {
                 (database.books.bytes as u128 * freed as u128 / held as u128) as usize;
             left -= freed.min(left);
             if database.table.len() == 0 {
-                self.aside.garbage.pop_front();
+                left -= database.books.expiry.clear_slice(left);
+                if database.books.expiry.len() == 0 {
+                    self.aside.garbage.pop_front();
+                }
             }
         }
         false
