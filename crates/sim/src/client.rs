@@ -131,7 +131,7 @@ impl Client {
     }
 
     /// Says goodbye by the protocol, if it is not in the midst of something.
-    pub(crate) fn quit(&mut self, scene: &mut Scene) -> Vec<u8> {
+    pub(crate) fn quit(&mut self, scene: &Scene) -> Vec<u8> {
         let mut bytes = Vec::new();
         let request = scene.quit();
         encode(&request, &mut self.random, &mut bytes);

@@ -462,7 +462,7 @@ impl Run {
     fn leave(&mut self, at: usize) {
         let client = &mut self.clients[self.links[at].client];
         if client.waiting.is_empty() && self.random.chance(1, 3) {
-            let bytes = client.quit(&mut self.scene);
+            let bytes = client.quit(&self.scene);
             self.links[at].send(&bytes);
             self.links[at].may_end = true;
         } else {

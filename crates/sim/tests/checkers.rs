@@ -7,7 +7,8 @@ use kevy_sim::{Mutant, Options, simulate};
 fn objection(mutant: Mutant, seeds: u64) -> String {
     let options = Options { mutant, ..Options::default() };
     let mut failures = (0..seeds).filter_map(|seed| simulate(seed, options).err());
-    failures.next().map(|failure| failure.what).expect("the fault is seen")
+    let Some(failure) = failures.next() else { panic!("{mutant:?} is not seen") };
+    failure.what
 }
 
 #[test]
