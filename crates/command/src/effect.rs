@@ -43,18 +43,20 @@ pub enum Logged {
 }
 
 impl Logged {
-    /// Appends the commands that say the change of a call with these `args`.
-    pub fn write(&self, args: &Args<'_>, frames: &mut CommandList) {
+    /// Appends the commands that say the change of a call with these `args`. `false`: they did
+    /// not fit, and `frames` is as before.
+    #[must_use]
+    pub fn write(&self, args: &Args<'_>, frames: &mut CommandList) -> bool {
         let arg = |at: usize| args.get(at).unwrap_or_default();
         match self {
-            Self::Nothing => {}
+            Self::Nothing => true,
             Self::AsGiven => frames.push_args(args),
             Self::SetUntil { value, deadline } => {
                 let deadline = deadline.to_string();
-                frames.push([b"SET", arg(1), arg(*value as usize), b"PXAT", deadline.as_bytes()]);
+                frames.push([b"SET", arg(1), arg(*value as usize), b"PXAT", deadline.as_bytes()])
             }
             Self::ExpireAt(deadline) => {
-                frames.push([b"PEXPIREAT", arg(1), deadline.to_string().as_bytes()]);
+                frames.push([b"PEXPIREAT", arg(1), deadline.to_string().as_bytes()])
             }
             Self::Persist => frames.push([b"PERSIST", arg(1)]),
             Self::Delete => frames.push([b"DEL", arg(1)]),

@@ -4,13 +4,25 @@ use crate::Args;
 use kevy_data::Blob;
 use kevy_resp::Span;
 
+/// Positions are 32 bits, so that a list may hold so many bytes beside its [`Blob`]s, and so many
+/// arguments. Unit tests reach a lower limit.
+const LIMIT: usize = if cfg!(test) { 1 << 12 } else { u32::MAX as usize };
+
+/// What an argument costs beside its bytes.
+const SPAN: usize = size_of::<Span>();
+
 /// A list of commands that owns its bytes.
+///
+/// What would exceed 4 GiB, large values received into their own allocations apart, is not taken:
+/// whoever adds a command must look at the answer.
 #[derive(Clone, Debug, Default)]
 pub struct CommandList {
     bytes: Vec<u8>,
     spans: Vec<Span>,
     blobs: Vec<Blob>,
     items: Vec<Item>,
+    /// Bytes of the blobs.
+    blob_bytes: usize,
 }
 
 /// One command of the list.
@@ -40,10 +52,10 @@ impl CommandList {
         self.items.is_empty()
     }
 
-    /// Bytes of all arguments.
+    /// Bytes of all arguments, and 8 for each of them.
     #[must_use]
     pub fn bytes_len(&self) -> usize {
-        self.bytes.len() + self.blobs.iter().map(|blob| blob.as_ref().len()).sum::<usize>()
+        self.bytes.len() + self.blob_bytes + self.spans.len() * SPAN
     }
 
     /// Forgets all commands and keeps the memory.
@@ -52,45 +64,49 @@ impl CommandList {
         self.spans.clear();
         self.blobs.clear();
         self.items.clear();
+        self.blob_bytes = 0;
     }
 
-    /// Appends a command by its arguments, the name first.
-    pub fn push<'a>(&mut self, args: impl IntoIterator<Item = &'a [u8]>) {
-        let first = self.spans.len();
-        for arg in args {
-            self.push_span(arg);
-        }
-        self.finish(first, None);
+    /// Appends a command by its arguments, the name first. `false`: it did not fit, and the list
+    /// is as before.
+    #[must_use]
+    pub fn push<'a>(&mut self, args: impl IntoIterator<Item = &'a [u8]>) -> bool {
+        self.push_item(args, None)
     }
 
     /// Appends a copy of `args`; a value received into its own allocation is shared, not copied.
-    pub fn push_args(&mut self, args: &Args<'_>) {
-        let first = self.spans.len();
+    /// `false`: they did not fit, and the list is as before.
+    #[must_use]
+    pub fn push_args(&mut self, args: &Args<'_>) -> bool {
         let inline = args.len() - usize::from(args.blob().is_some());
-        for arg in args.iter().take(inline) {
-            self.push_span(arg);
-        }
-        let blob = args.blob().map(|blob| {
-            self.spans.push(Span { start: 0, len: 0 });
-            self.blobs.push(blob.clone());
-            index(self.blobs.len() - 1)
-        });
-        self.finish(first, blob);
+        self.push_item(args.iter().take(inline), args.blob())
     }
 
-    /// Appends copies of all commands of `other`.
-    pub fn append(&mut self, other: &Self) {
-        let (bytes, spans, blobs) =
-            (index(self.bytes.len()), index(self.spans.len()), index(self.blobs.len()));
+    /// Appends copies of all commands of `other`. `false`: they did not fit, and the list is as
+    /// before.
+    #[must_use]
+    pub fn append(&mut self, other: &Self) -> bool {
+        let fits = self.bytes.len() + other.bytes.len() <= LIMIT
+            && self.spans.len() + other.spans.len() <= LIMIT;
+        let (Some(bytes), Some(spans), Some(blobs)) =
+            (index(self.bytes.len()), index(self.spans.len()), index(self.blobs.len()))
+        else {
+            return false;
+        };
+        if !fits {
+            return false;
+        }
         self.bytes.extend_from_slice(&other.bytes);
         let moved = |span: &Span| Span { start: span.start + bytes, ..*span };
         self.spans.extend(other.spans.iter().map(moved));
         self.blobs.extend_from_slice(&other.blobs);
+        self.blob_bytes += other.blob_bytes;
         self.items.extend(other.items.iter().map(|item| Item {
             first: item.first + spans,
             blob: item.blob.map(|blob| blob + blobs),
             ..*item
         }));
+        true
     }
 
     /// The arguments of the command at `at`, without placed keys.
@@ -105,19 +121,138 @@ impl CommandList {
         Args::new(&self.bytes, spans, blob, &[], placement)
     }
 
-    fn push_span(&mut self, arg: &[u8]) {
-        let start = index(self.bytes.len());
-        self.bytes.extend_from_slice(arg);
-        self.spans.push(Span { start, len: index(arg.len()) });
+    fn push_item<'a>(
+        &mut self,
+        args: impl IntoIterator<Item = &'a [u8]>,
+        blob: Option<&Blob>,
+    ) -> bool {
+        let (bytes, spans) = (self.bytes.len(), self.spans.len());
+        let Some(item) = self.push_spans(args, blob.is_some()) else {
+            self.bytes.truncate(bytes);
+            self.spans.truncate(spans);
+            return false;
+        };
+        if let Some(blob) = blob {
+            self.blob_bytes += blob.as_ref().len();
+            self.blobs.push(blob.clone());
+        }
+        self.items.push(item);
+        true
     }
 
-    fn finish(&mut self, first: usize, blob: Option<u32>) {
-        let count = index(self.spans.len() - first);
-        self.items.push(Item { first: index(first), count, blob });
+    /// Appends arguments, and an empty one for a blob that is to be pushed then.
+    fn push_spans<'a>(
+        &mut self,
+        args: impl IntoIterator<Item = &'a [u8]>,
+        blob: bool,
+    ) -> Option<Item> {
+        let first = index(self.spans.len())?;
+        for arg in args {
+            self.push_span(arg)?;
+        }
+        let blob = if blob {
+            // Each blob stands for a span, so that there are no more of them.
+            self.push_span(b"")?;
+            Some(index(self.blobs.len())?)
+        } else {
+            None
+        };
+        Some(Item { first, count: index(self.spans.len())? - first, blob })
+    }
+
+    fn push_span(&mut self, arg: &[u8]) -> Option<()> {
+        let start = index(self.bytes.len())?;
+        let len = index(arg.len())?;
+        index(self.bytes.len() + arg.len())?;
+        index(self.spans.len() + 1)?;
+        self.bytes.extend_from_slice(arg);
+        self.spans.push(Span { start, len });
+        Some(())
     }
 }
 
-/// Positions are 32 bits: lists stay far below 4 GiB, for query buffers do.
-fn index(value: usize) -> u32 {
-    u32::try_from(value).unwrap_or(u32::MAX)
+/// A position or length, if it is within the limit.
+fn index(value: usize) -> Option<u32> {
+    if value <= LIMIT { u32::try_from(value).ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kevy_keyspace::Placement;
+
+    fn commands(list: &CommandList) -> Vec<Vec<Vec<u8>>> {
+        let args = |at| list.args(at, Placement::new(1)).iter().map(<[u8]>::to_vec).collect();
+        (0..list.len()).map(args).collect()
+    }
+
+    fn words(text: &str) -> impl Iterator<Item = &[u8]> {
+        text.split(' ').map(str::as_bytes)
+    }
+
+    /// A `SET` whose value has its own allocation.
+    fn with_blob(value: &[u8]) -> CommandList {
+        let spans =
+            [Span { start: 0, len: 3 }, Span { start: 3, len: 1 }, Span { start: 0, len: 0 }];
+        let blob = Blob::new(value);
+        let args = Args::new(b"SETk", &spans, Some(&blob), &[], Placement::new(1));
+        let mut list = CommandList::new();
+        assert!(list.push_args(&args));
+        list
+    }
+
+    #[test]
+    fn commands_come_back_as_they_went_in() {
+        let mut list = with_blob(&[7; 10_000]);
+        assert!(list.push(words("DEL a b")));
+        assert!(list.push([]));
+        let mut all = CommandList::new();
+        assert!(all.push(words("PING")) && all.append(&list));
+        let word = |text: &str| text.as_bytes().to_vec();
+        let expected = [
+            vec![word("PING")],
+            vec![word("SET"), word("k"), vec![7; 10_000]],
+            vec![word("DEL"), word("a"), word("b")],
+            vec![],
+        ];
+        assert_eq!(commands(&all), expected);
+    }
+
+    #[test]
+    fn bytes_are_those_of_arguments_and_of_their_positions() {
+        let mut list = with_blob(&[7; 10_000]);
+        assert_eq!(list.bytes_len(), 10_004 + 3 * 8);
+        assert!(list.push(words("DEL a b")));
+        assert_eq!(list.bytes_len(), 10_009 + 6 * 8);
+        let copy = list.clone();
+        assert!(list.append(&copy));
+        assert_eq!(list.bytes_len(), 2 * copy.bytes_len());
+        list.clear();
+        assert_eq!(list.bytes_len(), 0);
+    }
+
+    #[test]
+    fn what_exceeds_the_limit_is_refused_whole() {
+        let mut list = with_blob(&[7; LIMIT]);
+        let value = vec![b'v'; LIMIT / 2];
+        assert!(list.push([&b"APPEND"[..], b"a", &value]));
+        let (before, bytes) = (commands(&list), list.bytes_len());
+        assert!(!list.push([&b"APPEND"[..], b"b", &value]));
+        let copy = list.clone();
+        assert!(!list.append(&copy));
+        let spans = [Span { start: 0, len: value.len() as u32 }; 2];
+        assert!(!list.push_args(&Args::new(&value, &spans, None, &[], Placement::new(1))));
+        assert_eq!((commands(&list), list.bytes_len()), (before, bytes));
+        assert!(list.push(words("GET a")));
+        assert_eq!(commands(&list).last().map(Vec::len), Some(2));
+    }
+
+    #[test]
+    fn arguments_without_bytes_are_limited_too() {
+        let mut list = CommandList::new();
+        assert!(!list.push(std::iter::repeat_n(&b""[..], LIMIT + 1)));
+        assert!(list.push(std::iter::repeat_n(&b""[..], LIMIT)));
+        assert!(!list.push(words("PING")));
+        assert_eq!((list.len(), list.bytes_len()), (1, LIMIT * SPAN));
+    }
 }

@@ -3,6 +3,7 @@
 use crate::{CommandList, Found};
 use kevy_keyspace::Lfu;
 use kevy_resp::Proto;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -115,11 +116,11 @@ pub struct Transaction {
     /// The commands.
     pub queue: Box<Queue>,
     /// The keys watched, to be checked and released.
-    pub watched: Vec<WatchedKey>,
+    pub watched: BTreeSet<WatchedKey>,
 }
 
 /// A key given to `WATCH`.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct WatchedKey {
     /// Its database.
     pub db: usize,
@@ -155,7 +156,7 @@ pub struct Session {
     /// The transaction it is queueing.
     pub multi: Multi,
     /// The keys it watches.
-    pub watched: Vec<WatchedKey>,
+    pub watched: BTreeSet<WatchedKey>,
     /// Keys that it no longer watches and whose stores do not know yet.
     pub unwatched: Vec<WatchedKey>,
     /// Which replies it wants.
@@ -174,7 +175,7 @@ impl Session {
             proto: Proto::Resp2,
             authenticated,
             multi: Multi::Off,
-            watched: Vec::new(),
+            watched: BTreeSet::new(),
             unwatched: Vec::new(),
             reply_mode: ReplyMode::On,
             no_touch: false,
@@ -215,14 +216,13 @@ impl Session {
 
     /// Notes a watched key, once.
     pub fn watch(&mut self, key: WatchedKey) {
-        if !self.watched.contains(&key) {
-            self.watched.push(key);
+        if self.watched.insert(key) {
             self.count_watched();
         }
     }
 
     /// Hands over the watched keys to whoever releases them.
-    pub fn take_watched(&mut self) -> Vec<WatchedKey> {
+    pub fn take_watched(&mut self) -> BTreeSet<WatchedKey> {
         let watched = std::mem::take(&mut self.watched);
         self.count_watched();
         watched
@@ -236,7 +236,7 @@ impl Session {
 
     /// Forgets the watched keys; the runtime tells their stores.
     pub fn unwatch(&mut self) {
-        self.unwatched.append(&mut self.watched);
+        self.unwatched.extend(std::mem::take(&mut self.watched));
         self.count_watched();
     }
 
@@ -394,5 +394,25 @@ impl Client {
     /// Changes what it says of itself.
     pub fn rename(&self, change: impl FnOnce(&mut Names)) {
         change(&mut self.names.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_of_many_keys_is_noted_once() {
+        let client = Arc::new(Client::new(1, Origin::default(), 0));
+        let mut session = Session::new(client, true);
+        // Comparing each with all before would take 10^10 steps.
+        for number in (0..100_000_u32).chain(0..100_000) {
+            session.watch(WatchedKey { db: 0, key: number.to_be_bytes().into() });
+        }
+        session.watch(WatchedKey { db: 1, key: 0_u32.to_be_bytes().into() });
+        assert_eq!(session.client.watching.load(Ordering::Relaxed), 100_001);
+        session.unwatch();
+        assert_eq!((session.watched.len(), session.unwatched.len()), (0, 100_001));
+        assert_eq!(session.client.watching.load(Ordering::Relaxed), 0);
     }
 }

@@ -15,7 +15,7 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 fn allocations(store: &mut Store, table: &Table, call: &str) -> usize {
     let placement = Placement::new(1);
     let mut list = CommandList::new();
-    list.push(call.split(' ').map(str::as_bytes));
+    assert!(list.push(call.split(' ').map(str::as_bytes)));
     let args = list.args(0, placement);
     let found = table.find(&args).unwrap();
     let mut keys = Vec::new();

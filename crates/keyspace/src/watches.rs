@@ -90,14 +90,17 @@ impl Watched {
 const KEY_COST: usize = 68;
 /// What a watching client costs beside its watches: such an entry, too.
 const CLIENT_COST: usize = 55;
-/// Entries of the root of a tree that has no other node.
-const ROOT: usize = 11;
-/// What the watches of a client cost beside the bytes of the keys, in bytes.
+/// What the watches of a client cost beside the bytes of the keys: a tree of nodes with room for
+/// 11 entries. With more there are two leaves under a root, then leaves half to two thirds full.
 const fn client_bytes(watches: usize) -> usize {
     const ENTRY: usize = size_of::<((usize, Box<[u8]>), State)>();
+    const LEAF: usize = allocated(11 * ENTRY + 16);
+    const BRANCH: usize = allocated(11 * ENTRY + 16 + 12 * size_of::<usize>());
+    const LEAST_OF_MANY: usize = 2 * LEAF + BRANCH;
     match watches {
         0 => 0,
-        1..=ROOT => allocated(ROOT * ENTRY + 16),
+        1..=11 => LEAF,
+        _ if watches * 55 < LEAST_OF_MANY => LEAST_OF_MANY,
         _ => watches * 55,
     }
 }
@@ -298,13 +301,13 @@ mod tests {
         fn check(&self) {
             let present = |db: usize, key: usize| self.present[db][key];
             for client in 0..CLIENTS {
-                let broken = self.watches.broken(client, |db, key| {
-                    present(db, usize::from(key[0] - b'a'))
-                });
-                let expected = self.all.iter().filter(|watch| watch.client == client).any(|watch| {
-                    let (db, key) = watch.at;
-                    watch.broken || (!watch.expired && present(db, key) == Presence::Expired)
-                });
+                let broken =
+                    self.watches.broken(client, |db, key| present(db, usize::from(key[0] - b'a')));
+                let expected =
+                    self.all.iter().filter(|watch| watch.client == client).any(|watch| {
+                        let (db, key) = watch.at;
+                        watch.broken || (!watch.expired && present(db, key) == Presence::Expired)
+                    });
                 assert_eq!(broken, expected, "client {client}");
             }
             assert_eq!(self.watches.is_empty(), self.all.is_empty());

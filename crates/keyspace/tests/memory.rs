@@ -96,4 +96,26 @@ fn what_is_accounted_is_what_is_held() {
             ks.watch(number, &ks.key(&name));
         }
     });
+    check("keys watched by the dozen", |ks, number| {
+        let name = key(number);
+        ks.set_string(&ks.key(&name), Text::Bytes(&[b'v'; 200]), Expiry::Clear);
+        if number % 8 == 0 {
+            let client = ks.len(0) as u64 / 100;
+            ks.watch(client, &ks.key(&name));
+        }
+    });
+    check("keys watched by one client", |ks, number| {
+        let name = key(number);
+        ks.set_string(&ks.key(&name), Text::Bytes(&[b'v'; 200]), Expiry::Clear);
+        if number % 8 == 0 {
+            ks.watch(1, &ks.key(&name));
+        }
+    });
+    check("a key watched by many clients", |ks, number| {
+        let name = key(number);
+        ks.set_string(&ks.key(&name), Text::Bytes(&[b'v'; 200]), Expiry::Clear);
+        if number % 16 == 0 {
+            ks.watch(number, &ks.key(b"k"));
+        }
+    });
 }

@@ -146,11 +146,13 @@ fn incrbyfloat(
         return Err(Error::new("ERR increment would produce NaN or Infinity"));
     }
     let text = new.to_text();
-    string.set(Text::Verbatim(text.as_bytes()));
-    reply.bulk(text.as_bytes());
     // The outcome is recorded, not the sum: another machine may add in another precision.
     let mut frames = CommandList::new();
-    frames.push([b"SET", key.bytes, text.as_bytes(), b"KEEPTTL"]);
+    if !frames.push([b"SET", key.bytes, text.as_bytes(), b"KEEPTTL"]) {
+        return Err(Error::OUT_OF_MEMORY);
+    }
+    string.set(Text::Verbatim(text.as_bytes()));
+    reply.bulk(text.as_bytes());
     Ok(Effect::logged(Logged::Frames(Box::new(frames)), EventClass::String, "incrbyfloat"))
 }
 

@@ -85,7 +85,7 @@ impl Machine {
     /// Runs one command of a client; the bytes of its reply.
     pub(crate) fn call(&mut self, client: usize, args: &[impl AsRef<[u8]>]) -> Vec<u8> {
         let mut list = CommandList::new();
-        list.push(args.iter().map(AsRef::as_ref));
+        assert!(list.push(args.iter().map(AsRef::as_ref)));
         let args = list.args(0, self.placement);
         let mut out = Output::new();
         let mut session = self.sessions.remove(client);
@@ -129,7 +129,7 @@ impl Machine {
         }
         match &mut session.multi {
             Multi::Queueing(queue) if !found.row.flags.contains(Flags::NOT_QUEUED) => {
-                queue.list.push_args(&args);
+                assert!(queue.list.push_args(&args));
                 queue.meta.push(Queued { found });
                 Reply::new(out, session.proto).simple("QUEUED");
             }
@@ -207,7 +207,7 @@ impl Machine {
                     "{} changes something and is no write",
                     found.row.name
                 );
-                effect.logged.write(&args, log);
+                assert!(effect.logged.write(&args, log));
                 changed = u64::from(effect.changes);
                 for event in &effect.events {
                     events.extend(told(event, session.db, &args));
