@@ -47,7 +47,7 @@ impl Table {
         let mut table = Self { entries: Vec::new(), names: Names::default(), children: Vec::new() };
         for row in families.iter().copied().flatten() {
             let id = table.add(row, None, row.name.to_owned());
-            if !table.names.add(row.name, id) {
+            if !table.names.add(row.name.as_bytes(), id) {
                 return Err(row.name.to_owned());
             }
             let Run::Container(children) = row.run else { continue };
@@ -59,13 +59,26 @@ impl Table {
                 };
                 let child_id = table.add(child, Some(id), full_name.clone());
                 table.entries[id.0 as usize].children.push(child_id);
-                if !names.add(child.name, child_id) {
+                if !names.add(child.name.as_bytes(), child_id) {
                     return Err(full_name);
                 }
             }
             table.children.push((id, names));
         }
         Ok(table)
+    }
+
+    /// Calls a command by another name from now on, or, if that is empty, by none
+    /// (`rename-command`). Its row and its statistics keep their name.
+    ///
+    /// # Errors
+    /// As Redis words them: there is no such command, or the new name is taken.
+    pub fn rename(&mut self, old: &[u8], new: &[u8]) -> Result<(), &'static str> {
+        let id = self.names.remove(old).ok_or("No such command in rename-command")?;
+        if !new.is_empty() && !self.names.add(new, id) {
+            return Err("Target command name already exists");
+        }
+        Ok(())
     }
 
     fn add(
@@ -203,12 +216,12 @@ impl Names {
     const SHORT: usize = 16;
 
     /// Adds a name; `false` if it is there already.
-    fn add(&mut self, name: &str, id: CommandId) -> bool {
-        if self.get(name.as_bytes()).is_some() {
+    fn add(&mut self, name: &[u8], id: CommandId) -> bool {
+        if self.get(name).is_some() {
             return false;
         }
-        let Some(folded) = fold(name.as_bytes()) else {
-            return self.long.insert(name.to_ascii_lowercase().into_bytes(), id).is_none();
+        let Some(folded) = fold(name) else {
+            return self.long.insert(name.to_ascii_lowercase(), id).is_none();
         };
         self.len += 1;
         if self.slots.len() < self.len * 4 {
@@ -220,6 +233,20 @@ impl Names {
         }
         self.place(Slot { name: folded, len: name.len() as u8, id: id.0 });
         true
+    }
+
+    /// Takes a name out; gives whose it was.
+    fn remove(&mut self, name: &[u8]) -> Option<CommandId> {
+        let id = self.get(name)?;
+        let Some(folded) = fold(name) else { return self.long.remove(&name.to_ascii_lowercase()) };
+        let size = self.slots.len();
+        let old = std::mem::replace(&mut self.slots, vec![Slot::default(); size]);
+        let is_it = |slot: &Slot| slot.name == folded && usize::from(slot.len) == name.len();
+        for slot in old.into_iter().filter(|slot| slot.len != 0 && !is_it(slot)) {
+            self.place(slot);
+        }
+        self.len -= 1;
+        Some(id)
     }
 
     fn place(&mut self, slot: Slot) {
@@ -307,6 +334,22 @@ const fn spread(name: u128) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn commands_are_renamed_and_removed() {
+        let mut table = Table::new(crate::FAMILIES).unwrap();
+        let get = table.named(b"get").unwrap();
+        table.rename(b"GET", b"fetch-with-quite-a-long-name").unwrap();
+        assert!(table.named(b"get").is_none());
+        assert_eq!(table.named(b"FETCH-with-quite-a-long-name").unwrap().id, get.id);
+        table.rename(b"fetch-with-quite-a-long-name", b"get").unwrap();
+        assert_eq!(table.named(b"Get").unwrap().id, get.id);
+        table.rename(b"get", b"").unwrap();
+        assert!(table.named(b"get").is_none());
+        assert!(table.rename(b"get", b"x").is_err());
+        assert!(table.rename(b"set", b"del").is_err());
+        assert!(table.named(b"append").is_some());
+    }
 
     #[test]
     fn names_fold_to_their_small_letters() {

@@ -13,6 +13,10 @@ fn live(region: &Region<'_, System>) -> usize {
     change.bytes_allocated - change.bytes_deallocated
 }
 
+/// What the test harness's own thread may allocate meanwhile, in bytes: less than any of the cases
+/// would leak.
+const HARNESS: usize = 8 << 10;
+
 /// Fills a store by `set` and compares the account with the allocator at several counts.
 ///
 /// One test function runs all cases: tests on other threads would be counted too.
@@ -45,7 +49,8 @@ fn check(name: &str, set: impl Fn(&mut Keyspace<'_>, u64)) {
         assert!(error.abs() <= 0.03, "{name}: {account} accounted, {held} held at {count} keys");
     }
     drop((store, changes));
-    assert_eq!(live(&region), 0, "{name}: something leaks");
+    let left = live(&region);
+    assert!(left < HARNESS, "{name}: {left} bytes leak");
 }
 
 fn key(number: u64) -> Vec<u8> {

@@ -59,7 +59,7 @@ fn serve(boot: &mut Boot) -> Result<(), String> {
     });
     watching.map_err(|error| format!("Can't handle signals: {}", error_text(&error)))?;
 
-    let table = commands::table().map_err(|name| format!("Two commands are called '{name}'"))?;
+    let table = commands::renamed_table(&boot.config.startup().renames)?;
     let world = World::new(WorldOptions {
         shards: boot.config.shards(1),
         settings: settings(&boot.config, true),

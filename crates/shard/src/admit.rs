@@ -209,7 +209,10 @@ fn admit_one(
     advance_reply_mode(&mut conn.session);
     conn.session.client.last_command.store(found.id.0.into(), Ordering::Relaxed);
     if let Way::Queue = way {
-        queue(conn, found, &args);
+        if !queue(conn, found, &args) {
+            conn.life = Life::Closing;
+            return Next::Last(Why::Closed);
+        }
         say(round, conn, |reply| reply.simple("QUEUED"));
         return Next::More;
     }
@@ -343,11 +346,14 @@ fn said(round: &mut Round, conn: &Conn, begin: Mark) {
     round.items.push(Item { reply, ..Item::new(Job::Said, caller(conn), StoreSet::None) });
 }
 
-/// Queues a command for `EXEC`.
-fn queue(conn: &mut Conn, found: Found, args: &Args<'_>) {
-    let Multi::Queueing(queue) = &mut conn.session.multi else { return };
-    queue.list.push_args(args);
+/// Queues a command for `EXEC`. `false`: the queue is as long as a queue can be.
+fn queue(conn: &mut Conn, found: Found, args: &Args<'_>) -> bool {
+    let Multi::Queueing(queue) = &mut conn.session.multi else { return false };
+    if !queue.list.push_args(args) {
+        return false;
+    }
     queue.meta.push(Queued { found });
+    true
 }
 
 /// Plans a call over stores.

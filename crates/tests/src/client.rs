@@ -198,13 +198,16 @@ impl Client {
 
     fn receive(&mut self) -> Result<usize> {
         let mut chunk = [0; 64 * 1024];
-        match self.stream.reader().read(&mut chunk) {
-            Ok(count) => {
-                self.received.extend_from_slice(&chunk[..count]);
-                Ok(count)
+        loop {
+            match self.stream.reader().read(&mut chunk) {
+                Ok(count) => {
+                    self.received.extend_from_slice(&chunk[..count]);
+                    return Ok(count);
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return Ok(0),
+                Err(error) => return Err(error).context("waiting for a reply"),
             }
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => Ok(0),
-            Err(error) => Err(error).context("waiting for a reply"),
         }
     }
 }

@@ -5,6 +5,8 @@
 
 use kevy_command::{Call, Error, FAMILIES, Row, Table};
 
+use crate::config::Line;
+use crate::config::load::LoadError;
 use crate::engine::Engine;
 
 mod client;
@@ -36,6 +38,21 @@ pub fn table() -> Result<Table, String> {
     let mut families = FAMILIES.to_vec();
     families.push(SERVER);
     Table::new(&families)
+}
+
+/// All commands by the names that the configuration gives them.
+///
+/// # Errors
+/// What is wrong with the table, or with a `rename-command` and where it stands.
+pub fn renamed_table(renames: &[Line]) -> Result<Table, String> {
+    let mut table = table().map_err(|name| format!("Two commands are called '{name}'"))?;
+    for line in renames {
+        let word = |at: usize| line.words.get(at).map_or(&b""[..], |word| word);
+        table
+            .rename(word(0), word(1))
+            .map_err(|reason| LoadError::at(&line.place, reason).to_string())?;
+    }
+    Ok(table)
 }
 
 /// The engine behind a call.

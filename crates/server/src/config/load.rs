@@ -383,6 +383,14 @@ impl<'f> Loader<'f> {
 
     /// One line for each directive that was set to something and does not act.
     fn note_unsupported(&mut self) {
+        if let Some(line) = self.startup.users.first() {
+            let text = format!(
+                "WARNING: directive 'user' ({}) is accepted, but users are not available yet: \
+                 nobody is asked for a password unless 'requirepass' sets one",
+                line.place
+            );
+            self.notes.push(Note { level: LogLevel::Warning, text });
+        }
         for id in Id::all() {
             let row = id.directive();
             let Some(place) = &self.places[id.index()] else { continue };

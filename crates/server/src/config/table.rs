@@ -164,7 +164,7 @@ const ROWS: &[Directive] = &[
     memory("proto-max-bulk-len", 512 * MB, MB, LONG_MAX),
     // Memory.
     memory("maxmemory", 0, 0, ULONG_MAX),
-    one_of("maxmemory-policy", word!(MaxmemoryPolicy::Noeviction)),
+    one_of("maxmemory-policy", word!(MaxmemoryPolicy::Noeviction)).pending(),
     int("maxmemory-samples", 5, 1, 64),
     int("maxmemory-eviction-tenacity", 10, 0, 100),
     int("active-expire-effort", 1, 1, 10),
