@@ -3,7 +3,7 @@
 use crate::process::{cargo, root, run};
 use anyhow::{Result, bail};
 
-const SUITES: &[&str] = &["differential", "serializability", "robustness"];
+const SUITES: &[&str] = &["differential", "serializability", "simulation", "robustness"];
 
 /// Runs the named suites, or all.
 pub(crate) fn run_all(arguments: &[String]) -> Result<()> {
@@ -42,6 +42,7 @@ fn accept(suite: &str) -> Result<()> {
             "--seconds",
             "30",
         ]),
+        "simulation" => cargo(&["run", "--release", "-p", "kevy-sim", "--", "1", "20000"]),
         _ => cargo(&["test", "--release", "-p", "kevy-tests"]),
     };
     run(command.env("KEVY_BIN", root().join("target/release/kevy")))
