@@ -38,6 +38,8 @@ struct Watch {
     /// `None`: not registered.
     flags: Option<epoll::EventFlags>,
     ended: bool,
+    /// The last turn that has come to it.
+    turn: u64,
 }
 
 type Conn<B> = Connection<B, Watch, std::convert::Infallible>;
@@ -59,6 +61,10 @@ pub(crate) struct EpollDriver<S: Service> {
     /// Bytes received in this turn, one receive behind the other.
     arena: Box<[u8]>,
     filled: usize,
+    /// Connections for which the last turn had no room: they come first in the next one.
+    missed: Vec<ConnId>,
+    /// Number of the turn.
+    turn: u64,
     listeners: Vec<Accepting>,
 }
 
@@ -90,6 +96,8 @@ impl<S: Service> EpollDriver<S> {
             reports: Vec::with_capacity(TURN_REPORTS),
             arena: vec![0; TURN_BYTES].into_boxed_slice(),
             filled: 0,
+            missed: Vec::new(),
+            turn: 0,
             listeners,
         })
     }
@@ -117,6 +125,12 @@ impl<S: Service> EpollDriver<S> {
 
     /// Receives and accepts whatever the kernel has reported.
     fn collect(&mut self) {
+        self.turn += 1;
+        // epoll reports what stays readable in the same order again and again.
+        let missed = std::mem::take(&mut self.missed);
+        for &id in &missed {
+            self.receive(id);
+        }
         let mut reports = std::mem::take(&mut self.reports);
         for report in reports.drain(..) {
             let id = conn_id(report.data);
@@ -139,19 +153,23 @@ impl<S: Service> EpollDriver<S> {
         {
             queue(&mut self.ready, conn, id);
         }
-        let readable = broken || flags.contains(epoll::EventFlags::IN);
-        let watched = conn.receive.flags.is_some_and(|f| f.contains(epoll::EventFlags::IN));
-        if readable && watched && !conn.receive.ended {
+        if broken || flags.contains(epoll::EventFlags::IN) {
             self.receive(id);
         }
     }
 
-    /// Receives once into what is left of the arena. Without room the connection is reported
-    /// again by the next wait, for it stays readable.
+    /// Receives once into what is left of the arena, if the connection is watched for that.
+    /// Without room it is for the next turn, which comes at once: the socket stays readable.
     fn receive(&mut self, id: ConnId) {
         let Some(conn) = self.table.get_mut(id) else { return };
+        let watched = conn.receive.flags.is_some_and(|f| f.contains(epoll::EventFlags::IN));
+        if !watched || conn.receive.ended || conn.receive.turn == self.turn {
+            return;
+        }
+        conn.receive.turn = self.turn;
         let room = self.arena.len() - self.filled;
         if room < LEAST_ROOM {
+            self.missed.push(id);
             return;
         }
         let space = &mut self.arena[self.filled..][..room.min(RECEIVE_BYTES)];
@@ -207,7 +225,7 @@ impl<S: Service> EpollDriver<S> {
 
     fn admit(&mut self, incoming: Incoming) {
         let Some((id, socket)) = self.core.introduce(incoming) else { return };
-        let watch = Watch { flags: None, ended: false };
+        let watch = Watch { flags: None, ended: false, turn: 0 };
         if self.table.insert(id, Connection::new(socket, watch)).is_err() {
             tracing::error!("the service named a new connection like an old one: {id:?}");
             return;

@@ -26,6 +26,7 @@ mod core;
 mod doorbell;
 mod epoll;
 mod incoming;
+mod intake;
 mod listen;
 mod lookout;
 mod pending;

@@ -3,12 +3,14 @@
 use crate::connection::{Connection, Lane, Life, Table, target};
 use crate::core::{ACCEPT_REST, Core, Happening, Sleep};
 use crate::incoming::Incoming;
+use crate::intake::{BULK_ARMS, Intake, Place, Receive, share};
 use crate::listen::{Listener, Source};
 use crate::lookout::Lookout;
 use crate::pending::Pending;
 use crate::shared::{Phase, Seat};
 use kevy_shard::service::{ConnId, Service};
 use kevy_uring::{Buffer, Completion, Descriptor, OpId, Received, Ring, SendMode, Token};
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -24,19 +26,7 @@ const TURN_BYTES: usize = 512 * 1024;
 const OWN: u32 = u32::MAX;
 const BELL: Token = Token { slot: OWN, generation: u32::MAX };
 
-/// The receive lane of a connection.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Receive {
-    /// No receive is armed.
-    Idle,
-    Armed(OpId),
-    /// Cancelled, its last completion still to come.
-    Stopping(OpId),
-    /// Nothing more will come.
-    Ended,
-}
-
-type Conn<B> = Connection<B, Receive, OpId>;
+type Conn<B> = Connection<B, Intake, OpId>;
 
 /// A listener and its multishot accept.
 struct Accepting {
@@ -53,6 +43,10 @@ pub(crate) struct UringDriver<S: Service> {
     table: Table<Conn<S::Body>>,
     /// Connections with something to arm, send or close; each once (`Connection::queued`).
     ready: Vec<ConnId>,
+    /// Connections that wait to receive in bulk (`Receive::Waiting`).
+    line: VecDeque<ConnId>,
+    /// Number of the turn.
+    turn: u64,
     completions: Vec<Completion<Pending<S::Body>>>,
     /// Buffers on loan for the turn; all of them return to the kernel at its end.
     buffers: Vec<Buffer>,
@@ -92,6 +86,8 @@ impl<S: Service> UringDriver<S> {
             ring,
             table: Table::new(),
             ready: Vec::new(),
+            line: VecDeque::new(),
+            turn: 0,
             completions: Vec::new(),
             buffers: Vec::new(),
             listeners,
@@ -124,6 +120,7 @@ impl<S: Service> UringDriver<S> {
 
     /// Takes in what the kernel has done.
     fn collect(&mut self) {
+        self.turn += 1;
         let mut completions = std::mem::take(&mut self.completions);
         self.ring.reap(TURN_COMPLETIONS, TURN_BYTES, &mut completions);
         for completion in completions.drain(..) {
@@ -145,8 +142,13 @@ impl<S: Service> UringDriver<S> {
         // A completion of a connection that is gone: its buffer returns as it is dropped here.
         let Some(conn) = self.table.get_mut(id) else { return };
         let open = conn.life == Life::Open;
+        let mut place = Place::Back;
         match result {
             Received::Data(buffer) => {
+                let share = share(self.ring.buffers().count());
+                if conn.receive.note(&buffer, self.turn, share) {
+                    queue(&mut self.ready, conn, id);
+                }
                 if open {
                     let happening = Happening::Received(id, self.buffers.len(), 0);
                     self.core.happenings.push(happening);
@@ -154,15 +156,16 @@ impl<S: Service> UringDriver<S> {
                 }
             }
             Received::EndOfStream => {
-                conn.receive = Receive::Ended;
+                conn.receive.state = Receive::Ended;
                 if open {
                     self.core.happenings.push(Happening::EndOfStream(id));
                 }
             }
             // Nothing is lost: whatever comes waits in the socket until the next receive.
-            Received::NoBuffers | Received::Cancelled => {}
+            Received::NoBuffers => place = conn.receive.ran_out(self.turn),
+            Received::Cancelled => {}
             Received::Failed(error) => {
-                conn.receive = Receive::Ended;
+                conn.receive.state = Receive::Ended;
                 tracing::debug!("receiving from {id:?}: {error}");
                 if conn.fail() {
                     self.core.happenings.push(Happening::Failed(id));
@@ -170,8 +173,17 @@ impl<S: Service> UringDriver<S> {
             }
         }
         if !more {
-            if conn.receive != Receive::Ended {
-                conn.receive = Receive::Idle;
+            if conn.receive.state != Receive::Ended {
+                conn.receive.state = Receive::Idle;
+                if conn.receive.bulk {
+                    line_up(&mut self.line, conn, id, place);
+                } else if place == Place::Front
+                    && receiving(conn)
+                    && let Ok(op) = self.ring.receive(&conn.socket, token)
+                {
+                    // Before whatever the others are about to submit.
+                    conn.receive.arm(op, self.turn);
+                }
             }
             queue(&mut self.ready, conn, id);
         }
@@ -231,7 +243,7 @@ impl<S: Service> UringDriver<S> {
 
     fn admit(&mut self, incoming: Incoming) {
         let Some((id, socket)) = self.core.introduce(incoming) else { return };
-        if self.table.insert(id, Connection::new(socket, Receive::Idle)).is_err() {
+        if self.table.insert(id, Connection::new(socket, Intake::new())).is_err() {
             tracing::error!("the service named a new connection like an old one: {id:?}");
             return;
         }
@@ -281,7 +293,25 @@ impl<S: Service> UringDriver<S> {
             self.ready.truncate(rest);
             // What the queue had no room for stays in the ready set.
             if rest == 0 || self.ring.submit()? == 0 {
-                return Ok(());
+                break;
+            }
+        }
+        self.serve_line();
+        Ok(())
+    }
+
+    /// Arms the first of those that wait to receive in bulk.
+    fn serve_line(&mut self) {
+        for _ in 0..self.line.len().min(BULK_ARMS) {
+            let Some(id) = self.line.pop_front() else { return };
+            let Some(conn) = self.table.get_mut(id) else { continue };
+            conn.receive.state = Receive::Idle;
+            if !receiving(conn) {
+                continue;
+            }
+            match self.ring.receive_bulk(&conn.socket, token(id)) {
+                Ok(op) => conn.receive.arm(op, self.turn),
+                Err(_) => line_up(&mut self.line, conn, id, Place::Front),
             }
         }
     }
@@ -325,7 +355,7 @@ impl<S: Service> UringDriver<S> {
         let Some(conn) = self.table.get_mut(id) else { return true };
         conn.load(id, &mut self.core.service, &mut self.core.pool);
         let settled = send(conn, id, &mut self.ring, &mut self.core.urgent)
-            && receive(conn, id, &mut self.ring);
+            && receive(conn, id, &mut self.ring, &mut self.line, self.turn);
         if !settled {
             return false;
         }
@@ -339,9 +369,9 @@ impl<S: Service> UringDriver<S> {
     /// Closes a connection if the kernel has nothing of it under way, and else makes it let go.
     fn tear_down(&mut self, id: ConnId) -> bool {
         let Some(conn) = self.table.get_mut(id) else { return true };
-        let receiving = match conn.receive {
+        let receiving = match conn.receive.state {
             Receive::Armed(op) | Receive::Stopping(op) => Some(op),
-            Receive::Idle | Receive::Ended => None,
+            Receive::Idle | Receive::Waiting | Receive::Ended => None,
         };
         let sending = match conn.lane {
             Lane::InFlight(op) => Some(op),
@@ -366,7 +396,7 @@ impl<S: Service> UringDriver<S> {
     }
 
     fn wait(&mut self) -> io::Result<()> {
-        let unsettled = !self.ready.is_empty() || self.own_unsettled();
+        let unsettled = !self.ready.is_empty() || !self.line.is_empty() || self.own_unsettled();
         let busy = unsettled || self.core.urgent || !self.core.happenings.is_empty();
         if busy || self.ring.has_completions() {
             return self.ring.submit_and_wait(0, None);
@@ -454,28 +484,42 @@ fn send<B: AsRef<[u8]> + 'static>(
     }
 }
 
+/// Whether the connection is to be received from.
+fn receiving<B>(conn: &Conn<B>) -> bool {
+    conn.wanted && matches!(conn.life, Life::Open | Life::Draining)
+}
+
+/// Puts a connection without a receive into the line for receiving in bulk.
+fn line_up<B>(line: &mut VecDeque<ConnId>, conn: &mut Conn<B>, id: ConnId, place: Place) {
+    conn.receive.state = Receive::Waiting;
+    match place {
+        Place::Back => line.push_back(id),
+        Place::Front => line.push_front(id),
+    }
+}
+
 /// Arms or cancels the receive as the service wants it. `false`: no room.
 fn receive<B: AsRef<[u8]> + 'static>(
     conn: &mut Conn<B>,
     id: ConnId,
     ring: &mut Ring<Pending<B>>,
+    line: &mut VecDeque<ConnId>,
+    turn: u64,
 ) -> bool {
-    let wanted = conn.wanted && matches!(conn.life, Life::Open | Life::Draining);
-    match conn.receive {
+    let wanted = receiving(conn);
+    match conn.receive.state {
+        Receive::Idle if wanted && conn.receive.bulk => line_up(line, conn, id, Place::Back),
         Receive::Idle if wanted => match ring.receive(&conn.socket, token(id)) {
-            Ok(op) => {
-                conn.receive = Receive::Armed(op);
-                true
-            }
-            Err(_) => false,
+            Ok(op) => conn.receive.arm(op, turn),
+            Err(_) => return false,
         },
-        Receive::Armed(op) if !wanted && conn.life == Life::Open => match ring.cancel(op) {
-            Ok(()) => {
-                conn.receive = Receive::Stopping(op);
-                true
+        Receive::Armed(op) if conn.receive.misplaced || (!wanted && conn.life == Life::Open) => {
+            if ring.cancel(op).is_err() {
+                return false;
             }
-            Err(_) => false,
-        },
-        _ => true,
+            conn.receive.state = Receive::Stopping(op);
+        }
+        _ => {}
     }
+    true
 }

@@ -30,6 +30,8 @@ struct Description {
 /// A buffer is at any time either the kernel's or held by exactly one [`Buffer`] guard, which
 /// gives it back when dropped.
 pub struct ProvidedBufRing {
+    /// Name of the first buffer; the others follow. Rings of one owner have no name in common.
+    first: u16,
     ring: NonNull<Description>,
     memory: NonNull<u8>,
     count: u16,
@@ -41,12 +43,13 @@ pub struct ProvidedBufRing {
 }
 
 impl ProvidedBufRing {
-    /// Allocates `count` buffers (a power of two, at most 32,768) of `size` bytes.
+    /// Allocates `count` buffers (a power of two, at most 32,768) of `size` bytes, which the
+    /// kernel names from `first` on.
     ///
     /// # Errors
     /// `InvalidInput` for a bad count or size, `OutOfMemory` if the allocator refuses.
-    pub(crate) fn new(count: u16, size: u32) -> io::Result<Rc<Self>> {
-        if !count.is_power_of_two() || size == 0 {
+    pub(crate) fn new(first: u16, count: u16, size: u32) -> io::Result<Rc<Self>> {
+        if !count.is_power_of_two() || size == 0 || first.checked_add(count).is_none() {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         let size = size as usize;
@@ -61,7 +64,7 @@ impl ProvidedBufRing {
         };
         let held = (0..count).map(|_| Cell::new(true)).collect();
         let (tail, lent) = (Cell::new(0), Cell::new(count));
-        let this = Self { ring, memory, count, size, tail, lent, held };
+        let this = Self { first, ring, memory, count, size, tail, lent, held };
         (0..count).for_each(|id| this.give_back(id));
         Ok(Rc::new(this))
     }
@@ -100,12 +103,13 @@ impl ProvidedBufRing {
         unsafe { self.memory.as_ptr().add(usize::from(id) * (self.size + COLOUR)) }
     }
 
-    /// Wraps the buffer that the kernel has filled with `length` bytes. `None` if the kernel
-    /// names a buffer that cannot be: an internal error.
+    /// Wraps the buffer that the kernel calls `name` and has filled with `length` bytes. `None` if
+    /// it is none of this ring.
     ///
     /// # Safety
-    /// The kernel has handed over buffer `id` in a completion that is turned into a guard once.
-    pub(crate) unsafe fn take(self: &Rc<Self>, id: u16, length: usize) -> Option<Buffer> {
+    /// The kernel has handed over buffer `name` in a completion that is turned into a guard once.
+    pub(crate) unsafe fn take(self: &Rc<Self>, name: u16, length: usize) -> Option<Buffer> {
+        let id = name.checked_sub(self.first)?;
         if id >= self.count || length > self.size {
             return None;
         }
@@ -128,7 +132,7 @@ impl ProvidedBufRing {
             let entry = self.ring.as_ptr().add(slot);
             (&raw mut (*entry).address).write(self.buffer(id) as u64);
             (&raw mut (*entry).length).write(self.size as u32);
-            (&raw mut (*entry).id).write(id);
+            (&raw mut (*entry).id).write(self.first + id);
         }
         self.tail.set(tail.wrapping_add(1));
         // SAFETY: the field is a live, aligned `u16`, accessed by both sides atomically only.
@@ -170,6 +174,14 @@ pub struct Buffer {
     ring: Rc<ProvidedBufRing>,
     id: u16,
     length: u32,
+}
+
+impl Buffer {
+    /// Whether the receive has filled it to the end, so that more may be waiting.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.length as usize == self.ring.size
+    }
 }
 
 impl Deref for Buffer {

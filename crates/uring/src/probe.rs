@@ -38,7 +38,13 @@ impl std::error::Error for Unsupported {}
 /// What does not work.
 pub fn probe() -> Result<(), Unsupported> {
     let failed = |what| move |error| Unsupported { what, error };
-    let options = RingOptions { submissions: 8, completions: 32, buffers: 4, buffer_size: 64 };
+    let options = RingOptions {
+        submissions: 8,
+        completions: 32,
+        buffers: 4,
+        bulk_buffers: 4,
+        buffer_size: 64,
+    };
     let mut ring = Ring::<Vec<u8>>::new(&options).map_err(failed("setting up a ring"))?;
     try_receive(&mut ring).map_err(failed("multishot receive into provided buffers"))?;
     try_accept(&mut ring).map_err(failed("multishot accept"))?;

@@ -14,8 +14,10 @@ use std::ptr::NonNull;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// The one group of provided buffers.
-const GROUP: u16 = 0;
+/// The group of buffers that receives share.
+const SHARED: u16 = 0;
+/// The group of buffers for receives in bulk.
+const BULK: u16 = 1;
 /// Message headers kept for reuse.
 const SPARE_MESSAGES: usize = 32;
 /// How long the end of a ring waits for the kernel to let go of memory before it is leaked.
@@ -31,13 +33,21 @@ pub struct RingOptions {
     pub completions: u32,
     /// Receive buffers: a power of two.
     pub buffers: u16,
+    /// Further receive buffers for [`Ring::receive_bulk`]: a power of two.
+    pub bulk_buffers: u16,
     /// Bytes of each receive buffer.
     pub buffer_size: u32,
 }
 
 impl Default for RingOptions {
     fn default() -> Self {
-        Self { submissions: 1024, completions: 4096, buffers: 128, buffer_size: 16 * 1024 }
+        Self {
+            submissions: 1024,
+            completions: 4096,
+            buffers: 128,
+            bulk_buffers: 16,
+            buffer_size: 16 * 1024,
+        }
     }
 }
 
@@ -81,6 +91,7 @@ pub struct Ring<P: Gather> {
     name: RingName,
     enter_flags: u32,
     buffers: Rc<ProvidedBufRing>,
+    bulk_buffers: Rc<ProvidedBufRing>,
     operations: Operations<P>,
     #[expect(clippy::vec_box, reason = "the kernel is given the address of a message")]
     spare: Vec<Box<Message>>,
@@ -135,16 +146,21 @@ impl<P: Gather> Ring<P> {
             return Err(io::ErrorKind::Unsupported.into());
         }
         let enter_flags = if parameters.is_feature_no_iowait() { system::NO_IOWAIT } else { 0 };
-        let buffers = ProvidedBufRing::new(options.buffers, options.buffer_size)?;
-        // SAFETY: the address and count are those of a live, page-aligned ring, which `Drop`
-        // frees only after it has been unregistered (else it leaks it).
-        unsafe {
-            ring.submitter().register_buf_ring_with_flags(
-                buffers.address(),
-                buffers.count(),
-                GROUP,
-                0,
-            )?;
+        let buffers = ProvidedBufRing::new(0, options.buffers, options.buffer_size)?;
+        let bulk_buffers =
+            ProvidedBufRing::new(options.buffers, options.bulk_buffers, options.buffer_size)?;
+        for (group, buffers) in [(SHARED, &buffers), (BULK, &bulk_buffers)] {
+            // SAFETY: the address and count are those of a live, page-aligned ring, which `Drop`
+            // frees only after it has been unregistered (else it leaks it). If the second call
+            // fails, no receive has used the first ones and none ever will.
+            unsafe {
+                ring.submitter().register_buf_ring_with_flags(
+                    buffers.address(),
+                    buffers.count(),
+                    group,
+                    0,
+                )?;
+            }
         }
         let fd = ring.as_raw_fd();
         let name = system::register_ring(fd).unwrap_or(RingName::Descriptor(fd));
@@ -153,6 +169,7 @@ impl<P: Gather> Ring<P> {
             name,
             enter_flags,
             buffers,
+            bulk_buffers,
             operations: Operations::new(),
             spare: Vec::new(),
             queued: 0,
@@ -204,7 +221,25 @@ impl<P: Gather> Ring<P> {
     /// # Errors
     /// [`QueueFull`].
     pub fn receive(&mut self, socket: &Descriptor, token: Token) -> Result<OpId, QueueFull> {
-        let entry = opcode::RecvMulti::new(types::Fd(socket.as_raw_fd()), GROUP).build();
+        self.receive_into(SHARED, socket, token)
+    }
+
+    /// Like [`Ring::receive`], into buffers of their own: for a socket that would leave the others
+    /// no buffers.
+    ///
+    /// # Errors
+    /// [`QueueFull`].
+    pub fn receive_bulk(&mut self, socket: &Descriptor, token: Token) -> Result<OpId, QueueFull> {
+        self.receive_into(BULK, socket, token)
+    }
+
+    fn receive_into(
+        &mut self,
+        group: u16,
+        socket: &Descriptor,
+        token: Token,
+    ) -> Result<OpId, QueueFull> {
+        let entry = opcode::RecvMulti::new(types::Fd(socket.as_raw_fd()), group).build();
         self.start(entry, socket, token, Kind::Receive).map_err(|_| QueueFull)
     }
 
@@ -420,8 +455,10 @@ impl<P: Gather> Ring<P> {
         let (result, flags) = (entry.result(), entry.flags());
         // Taken first and on every path: whatever became of the operation, the buffer returns.
         let buffer = cqueue::buffer_select(flags).and_then(|id| {
+            let buffers =
+                if id < self.buffers.count() { &self.buffers } else { &self.bulk_buffers };
             // SAFETY: each completion is interpreted once, and names a buffer at most once.
-            unsafe { self.buffers.take(id, result.max(0) as usize) }
+            unsafe { buffers.take(id, result.max(0) as usize) }
         });
         if entry.user_data() == UNTRACKED {
             return None;
@@ -495,8 +532,10 @@ impl<P: Gather> Drop for Ring<P> {
                 std::mem::forget(message);
             }
         }
-        if self.ring.submitter().unregister_buf_ring(GROUP).is_err() {
-            std::mem::forget(Rc::clone(&self.buffers));
+        for (group, buffers) in [(SHARED, &self.buffers), (BULK, &self.bulk_buffers)] {
+            if self.ring.submitter().unregister_buf_ring(group).is_err() {
+                std::mem::forget(Rc::clone(buffers));
+            }
         }
         if let RingName::Registered(index) = self.name {
             // It fails if the kernel has dropped it already: then nothing is left to do.

@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 const SMALL: RingOptions =
-    RingOptions { submissions: 8, completions: 64, buffers: 4, buffer_size: 64 };
+    RingOptions { submissions: 8, completions: 64, buffers: 4, bulk_buffers: 2, buffer_size: 64 };
 const PATIENCE: Option<Duration> = Some(Duration::from_secs(20));
 
 const fn token(slot: u32) -> Token {
@@ -262,7 +262,13 @@ fn a_full_queue_gives_everything_back() {
 /// The completion queue is smaller than what completes at once.
 #[test]
 fn an_overflowing_completion_queue_loses_nothing() {
-    let options = RingOptions { submissions: 4, completions: 8, buffers: 64, buffer_size: 64 };
+    let options = RingOptions {
+        submissions: 4,
+        completions: 8,
+        buffers: 64,
+        bulk_buffers: 2,
+        buffer_size: 64,
+    };
     let Some(mut bench) = Bench::new(&options) else { return };
     let pairs: Vec<_> = (0..40).map(|_| UnixStream::pair().unwrap()).collect();
     let (near, far): (Vec<_>, Vec<_>) =

@@ -14,8 +14,8 @@ use kevy_rt::{
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// Long enough for any machine; only a failing test waits so long.
@@ -36,6 +36,15 @@ pub(crate) struct Plan {
     pub(crate) close_on: Option<u8>,
     /// Abort a connection that sends this byte.
     pub(crate) abort_on: Option<u8>,
+    /// Drop whatever begins with this byte.
+    pub(crate) mute: Option<u8>,
+    /// Stop the thread when something begins with this byte, until the gate opens.
+    pub(crate) stop_on: Option<u8>,
+    pub(crate) stopped: AtomicBool,
+    pub(crate) gate: AtomicBool,
+    /// Turns and muted bytes between each opening of the gate and the next thing to echo.
+    pub(crate) waits: Mutex<Vec<(u64, u64)>>,
+    pub(crate) muted: AtomicU64,
     pub(crate) finish: AtomicBool,
     pub(crate) turns: AtomicU64,
     pub(crate) received: AtomicU64,
@@ -63,6 +72,8 @@ pub(crate) struct Echo {
     generations: Vec<u32>,
     actions: Vec<Action>,
     body: Arc<[u8]>,
+    /// Turns and muted bytes when the gate has opened.
+    opened: Option<(u64, u64)>,
 }
 
 impl Echo {
@@ -75,6 +86,7 @@ impl Echo {
             generations: Vec::new(),
             actions: Vec::new(),
             body: body.into(),
+            opened: None,
         }
     }
 
@@ -84,6 +96,16 @@ impl Echo {
         let conn = self.conns.get_mut(&id.slot).expect("bytes for an unknown connection");
         assert_eq!(conn.generation, id.generation, "bytes for a former connection");
         assert!(!bytes.is_empty());
+        if plan.mute == Some(bytes[0]) {
+            plan.muted.fetch_add(bytes.len() as u64, Ordering::SeqCst);
+            return;
+        }
+        if plan.stop_on == Some(bytes[0]) {
+            self.stop();
+            return;
+        }
+        self.count_wait();
+        let conn = self.conns.get_mut(&id.slot).expect("looked up above");
         if plan.bodies == 0 {
             conn.output.extend(bytes);
             conn.unsent += bytes.len();
@@ -103,6 +125,23 @@ impl Echo {
             self.push(Action::Close(id));
         }
         self.throttle(id);
+    }
+
+    fn progress(&self) -> (u64, u64) {
+        (self.plan.turns.load(Ordering::SeqCst), self.plan.muted.load(Ordering::SeqCst))
+    }
+
+    fn stop(&mut self) {
+        self.plan.stopped.store(true, Ordering::SeqCst);
+        eventually("the gate to open", || self.plan.gate.swap(false, Ordering::SeqCst));
+        self.opened = Some(self.progress());
+    }
+
+    fn count_wait(&mut self) {
+        if let Some((turns, muted)) = self.opened.take() {
+            let (turns_now, muted_now) = self.progress();
+            self.plan.waits.lock().unwrap().push((turns_now - turns, muted_now - muted));
+        }
     }
 
     fn push(&mut self, action: Action) {
