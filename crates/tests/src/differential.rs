@@ -179,12 +179,26 @@ impl Side {
         Ok(Value::Array(keys.into_iter().map(|key| Value::Bulk(key.into_bytes())).collect()))
     }
 
+    /// `DBSIZE` and `KEYS *` of the database. Keys that have expired are counted until they are
+    /// removed, which a server does in its own time: so this waits until both agree.
+    fn size_and_keys(&mut self) -> Result<(Value, Value)> {
+        let started = Instant::now();
+        loop {
+            let size = self.reader.words("DBSIZE")?;
+            let keys = self.reader.words("KEYS *")?;
+            let count = keys.items().map(|items| items.len() as i64);
+            if size.integer() == count || started.elapsed() > Duration::from_secs(10) {
+                return Ok((size, keys));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     fn keyspace(&mut self) -> Result<Vec<Entry>> {
         let mut entries = Vec::new();
         for database in DATABASES {
             self.reader.words(&format!("SELECT {database}"))?;
-            let size = self.reader.words("DBSIZE")?;
-            let keys = self.reader.words("KEYS *")?;
+            let (size, keys) = self.size_and_keys()?;
             let mut keys: Vec<Vec<u8>> = keys
                 .items()
                 .unwrap_or_default()
