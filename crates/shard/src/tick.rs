@@ -91,6 +91,9 @@ impl<C: Commands> Shard<C> {
     /// whom the server has something to do are not idle.
     fn close_idle(&mut self) {
         let timeout_ms = self.settings.timeout.saturating_mul(1000) as i64;
+        if timeout_ms == 0 && self.settings.output_soft_limit == 0 {
+            return;
+        }
         let now_ms = self.now.unix_ms();
         let slots = self.conns.slots();
         for _ in 0..CONN_SLICE.min(slots) {
