@@ -28,7 +28,6 @@ mod epoll;
 mod incoming;
 mod intake;
 mod listen;
-mod lookout;
 mod pending;
 mod runtime;
 mod shared;

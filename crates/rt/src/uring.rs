@@ -5,9 +5,9 @@ use crate::core::{ACCEPT_REST, Core, Happening, Sleep};
 use crate::incoming::Incoming;
 use crate::intake::{BULK_ARMS, Intake, Place, Receive, share};
 use crate::listen::{Listener, Source};
-use crate::lookout::Lookout;
 use crate::pending::Pending;
 use crate::shared::{Phase, Seat};
+use kevy_shard::Credit;
 use kevy_shard::service::{ConnId, Service};
 use kevy_uring::{Buffer, Completion, Descriptor, OpId, Received, Ring, SendMode, Token};
 use std::collections::VecDeque;
@@ -53,7 +53,8 @@ pub(crate) struct UringDriver<S: Service> {
     listeners: Vec<Accepting>,
     bell: Descriptor,
     bell_armed: bool,
-    lookout: Lookout,
+    /// How long to look out before going to sleep, and whether that pays.
+    lookout: (Duration, Credit),
     /// The turn had something to tell the service.
     flowing: bool,
 }
@@ -93,7 +94,7 @@ impl<S: Service> UringDriver<S> {
             listeners,
             bell,
             bell_armed: false,
-            lookout: Lookout::new(spin),
+            lookout: (spin, Credit::default()),
             flowing: false,
         })
     }
@@ -423,11 +424,12 @@ impl<S: Service> UringDriver<S> {
     /// has come.
     fn spin(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
         let flowing = std::mem::take(&mut self.flowing);
-        if !flowing || !self.lookout.worth_it() {
+        let (limit, credit) = &mut self.lookout;
+        if !flowing || limit.is_zero() || !credit.worth_it() {
             return Ok(false);
         }
         self.ring.submit_and_wait(0, None)?;
-        let limit = self.lookout.limit().min(timeout.unwrap_or(Duration::MAX));
+        let limit = (*limit).min(timeout.unwrap_or(Duration::MAX));
         let clock = self.core.seat.shared.clock;
         let end = clock.mono_ns() + limit.as_nanos() as u64;
         let come = loop {
@@ -439,7 +441,7 @@ impl<S: Service> UringDriver<S> {
             }
             std::hint::spin_loop();
         };
-        self.lookout.learn(come);
+        credit.learn(come);
         Ok(come)
     }
 }

@@ -23,6 +23,10 @@ use crate::process::{ShutdownSignal, watch_signals};
 use crate::stats::SAMPLE_MS;
 use crate::ticks;
 
+/// Looks for stores that another shard holds before work for them is left at their doors: some
+/// 100 µs, the longest holding unless its thread has been suspended.
+const PATIENCE: u32 = 400;
+
 /// Why the server ends.
 #[derive(Debug)]
 pub enum Stop {
@@ -65,6 +69,7 @@ fn serve(boot: &mut Boot) -> Result<(), String> {
         settings: settings(&boot.config, true),
         commands: table.len(),
         ticks: Some(ticks::read),
+        patience: PATIENCE,
         hook: None,
     });
     let runtime = bind(&boot.config, world.shards())?;

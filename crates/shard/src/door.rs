@@ -21,7 +21,7 @@ use std::sync::Arc;
 pub type StoreId = u32;
 
 /// Boxes of stores, in ascending order of their names, each once.
-pub type Boxes<S> = SmallVec<[(StoreId, Box<S>); 1]>;
+pub type Boxes<S> = SmallVec<[(StoreId, Box<S>); 4]>;
 
 /// Work together with all the stores that it needs.
 #[derive(Debug)]

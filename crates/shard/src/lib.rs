@@ -14,6 +14,7 @@ mod barrier;
 mod close;
 mod conn;
 pub mod counters;
+mod credit;
 mod deliver;
 pub mod door;
 mod execute;
@@ -29,6 +30,7 @@ mod tick;
 mod work;
 mod world;
 
+pub use credit::Credit;
 pub use shard::Shard;
 pub use work::Batch;
 pub use world::{Commands, Hook, Mail, Moment, Paused, World, WorldOptions};

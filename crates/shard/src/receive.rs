@@ -3,7 +3,6 @@
 use crate::admit;
 use crate::conn::{Conn, Lane, Life};
 use crate::round::{Round, Source};
-use crate::run::version;
 use crate::service::{Action, ConnId, Event, Now};
 use crate::shard::{Shard, TURN_ITEMS, count, runner};
 use crate::world::{Commands, Paused};
@@ -190,15 +189,12 @@ fn note_activity(conn: &Conn, round: &Round, now: &Now) {
     if admitted == 0 {
         return;
     }
-    let Session { client, db, proto, multi, watched, .. } = &conn.session;
+    let Session { client, multi, .. } = &conn.session;
     client.active_ms.store(now.unix_ms(), Ordering::Relaxed);
     count(&client.commands, admitted);
-    client.db.store(*db as u32, Ordering::Relaxed);
-    client.proto.store(version(*proto), Ordering::Relaxed);
     let queued = match multi {
         Multi::Off => -1,
         Multi::Queueing(queue) => queue.list.len() as i64,
     };
     client.queued.store(queued, Ordering::Relaxed);
-    client.watching.store(watched.len() as u32, Ordering::Relaxed);
 }

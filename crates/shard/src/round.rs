@@ -105,6 +105,8 @@ pub(crate) struct Round {
     pub(crate) groups: Vec<Vec<ItemRef>>,
     pub(crate) joints: Vec<JointGroup>,
     joints_used: usize,
+    /// Where the components of the chunk being planned go.
+    targets: Vec<Target>,
     unions: Unions,
 }
 
@@ -196,11 +198,11 @@ impl Round {
         let components = self.unions.number();
         chunk.direct = components.len() == 1;
         let (joints, used) = (&mut self.joints, &mut self.joints_used);
-        let target = |stores: Vec<StoreId>| match stores[..] {
+        self.targets.clear();
+        self.targets.extend(components.iter().map(|stores| match stores[..] {
             [store] => Target::Store(store),
             _ => Target::Joint(joint_group(joints, used, stores)),
-        };
-        let targets: Vec<Target> = components.into_iter().map(target).collect();
+        }));
         for (at, item) in items.iter_mut().enumerate() {
             let any = match &item.stores {
                 StoreSet::None => continue,
@@ -209,7 +211,7 @@ impl Round {
             };
             item.component = self.unions.component(any);
             let at = ItemRef { chunk: chunk_at as u32, item: (chunk.first + at) as u32 };
-            match targets[item.component as usize] {
+            match self.targets[item.component as usize] {
                 Target::Store(store) => self.groups[store as usize].push(at),
                 Target::Joint(joint) => self.joints[joint].items.push(at),
             }
@@ -274,42 +276,49 @@ impl Round {
 }
 
 /// Where the items of a component go.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Target {
     Store(StoreId),
     Joint(usize),
 }
 
 /// The joint group for exactly these stores, a new one if there is none yet.
-fn joint_group(joints: &mut Vec<JointGroup>, used: &mut usize, stores: Vec<StoreId>) -> usize {
+fn joint_group(joints: &mut Vec<JointGroup>, used: &mut usize, stores: &[StoreId]) -> usize {
     if let Some(found) = joints[..*used].iter().position(|joint| joint.stores == stores) {
         return found;
     }
     if joints.len() == *used {
         joints.push(JointGroup::default());
     }
-    joints[*used].stores = stores;
+    joints[*used].stores.clear();
+    joints[*used].stores.extend_from_slice(stores);
     joints[*used].items.clear();
     *used += 1;
     *used - 1
 }
 
-/// Disjoint sets of stores.
+/// Disjoint sets of stores. All memory is kept from chunk to chunk.
 #[derive(Debug, Default)]
 struct Unions {
+    /// For each store, one of its set that is not greater; the root of a set names itself.
     parent: Vec<StoreId>,
+    /// For each store, whether it is among the touched ones.
+    marked: Vec<bool>,
+    /// For each touched store, the number of its component.
     component: Vec<u32>,
     touched: Vec<StoreId>,
     writer: Option<StoreId>,
+    /// The stores of each component; those beyond the last numbering's are empty.
+    lists: Vec<Vec<StoreId>>,
 }
 
 impl Unions {
     fn new(stores: usize) -> Self {
         Self {
             parent: (0..stores as StoreId).collect(),
+            marked: vec![false; stores],
             component: vec![0; stores],
-            touched: Vec::new(),
-            writer: None,
+            ..Self::default()
         }
     }
 
@@ -322,13 +331,15 @@ impl Unions {
 
     /// The smaller root stays, so chains are short and the outcome does not depend on the order.
     fn unite(&mut self, a: StoreId, b: StoreId) {
-        let (a, b) = (self.root(a), self.root(b));
-        self.parent[a.max(b) as usize] = a.min(b);
+        if a != b {
+            let (a, b) = (self.root(a), self.root(b));
+            self.parent[a.max(b) as usize] = a.min(b);
+        }
     }
 
     fn join(&mut self, set: &[StoreId]) {
         for &store in set {
-            if !self.touched.contains(&store) {
+            if !std::mem::replace(&mut self.marked[store as usize], true) {
                 self.touched.push(store);
             }
             self.unite(set[0], store);
@@ -350,23 +361,27 @@ impl Unions {
     }
 
     /// Numbers the components and lists the stores of each, ascending.
-    fn number(&mut self) -> Vec<Vec<StoreId>> {
+    fn number(&mut self) -> &[Vec<StoreId>] {
         self.touched.sort_unstable();
-        let mut lists: Vec<Vec<StoreId>> = Vec::new();
+        let mut count = 0;
         for at in 0..self.touched.len() {
             let store = self.touched[at];
             let root = self.root(store);
             // The root is the smallest of its component, so it was numbered before the others.
-            if root == store {
-                self.component[store as usize] = lists.len() as u32;
-                lists.push(vec![store]);
-            } else {
-                let component = self.component[root as usize];
-                self.component[store as usize] = component;
-                lists[component as usize].push(store);
+            let component = match root == store {
+                true => count,
+                false => self.component[root as usize] as usize,
+            };
+            if component == count {
+                count += 1;
+                if self.lists.len() < count {
+                    self.lists.push(Vec::new());
+                }
             }
+            self.component[store as usize] = component as u32;
+            self.lists[component].push(store);
         }
-        lists
+        &self.lists[..count]
     }
 
     fn component(&self, store: StoreId) -> u32 {
@@ -376,6 +391,8 @@ impl Unions {
     fn reset(&mut self) {
         for store in self.touched.drain(..) {
             self.parent[store as usize] = store;
+            self.marked[store as usize] = false;
+            self.lists[self.component[store as usize] as usize].clear();
         }
         self.writer = None;
     }

@@ -11,7 +11,6 @@ use kevy_command::{
     Table, call, call_session,
 };
 use kevy_keyspace::{Changes, Context, Keyspace, Store};
-use kevy_resp::Proto;
 use std::any::Any;
 
 /// What running needs beside the stores.
@@ -262,12 +261,4 @@ pub(crate) fn stores_of<'a>(
     stores.sort_unstable();
     stores.dedup();
     stores
-}
-
-/// Which protocol version a client speaks, as `CLIENT LIST` shows it.
-pub(crate) const fn version(proto: Proto) -> u32 {
-    match proto {
-        Proto::Resp2 => 2,
-        Proto::Resp3 => 3,
-    }
 }

@@ -1,6 +1,7 @@
 //! The turn of a shard.
 
 use crate::conn::Conns;
+use crate::credit::Credit;
 use crate::door::{Boxes, Ready};
 use crate::round::Round;
 use crate::run::{Meter, Runner};
@@ -63,6 +64,8 @@ pub struct Shard<C: Commands> {
     /// When the graceful shutdown was noticed, in ns of the monotonic clock.
     pub(crate) stopping_since: Option<u64>,
     pub(crate) tick: crate::tick::Tick,
+    /// Whether looking again for stores that are out pays.
+    pub(crate) credit: Credit,
 }
 
 impl<C: Commands> Shard<C> {
@@ -95,6 +98,7 @@ impl<C: Commands> Shard<C> {
             drained: false,
             stopping_since: None,
             tick: crate::tick::Tick::default(),
+            credit: Credit::default(),
             world,
         }
     }

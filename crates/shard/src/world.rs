@@ -73,6 +73,9 @@ pub struct WorldOptions {
     pub commands: usize,
     /// Reads a cycle counter, for statistics only.
     pub ticks: Option<fn() -> u64>,
+    /// How often a shard looks again for stores that it needs and does not find at their doors,
+    /// before it leaves its work there and turns to other things.
+    pub patience: u32,
     /// See [`Hook`].
     pub hook: Option<Hook>,
 }
@@ -93,6 +96,7 @@ pub struct World {
     stopping: AtomicBool,
     drained: AtomicUsize,
     ticks: Option<fn() -> u64>,
+    pub(crate) patience: u32,
     hook: Option<Hook>,
 }
 
@@ -140,6 +144,7 @@ impl World {
             stopping: AtomicBool::new(false),
             drained: AtomicUsize::new(0),
             ticks: options.ticks,
+            patience: options.patience,
             hook: options.hook,
         })
     }
