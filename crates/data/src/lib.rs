@@ -9,10 +9,12 @@ mod block;
 mod class;
 mod float;
 pub mod number;
+pub mod packed;
 mod record;
 mod text;
 
 pub use blob::{Blob, BlobBuilder, OutOfMemory};
 pub use class::allocated;
+pub use packed::{Item, Packed, PackedRef};
 pub use record::{Encoding, Kind, Record};
 pub use text::{IntBuffer, StringRef, Text};
