@@ -12,9 +12,11 @@ pub mod number;
 pub mod packed;
 mod record;
 mod text;
+mod thin;
 
 pub use blob::{Blob, BlobBuilder, OutOfMemory};
 pub use class::allocated;
 pub use packed::{Item, Packed, PackedRef};
 pub use record::{Encoding, Kind, Record};
 pub use text::{IntBuffer, StringRef, Text};
+pub use thin::ThinBytes;
