@@ -26,6 +26,7 @@ pub mod string;
 pub mod syntax;
 pub mod table;
 pub mod transactions;
+pub mod walk;
 
 pub use args::{Args, PlacedKey};
 pub use call::{Outcome, call, call_session};

@@ -1,6 +1,7 @@
 //! Finding keys without knowing their names.
 
 use crate::glob;
+use crate::walk::{WalkOptions, cursor_number, write_walk};
 use crate::{Args, Categories, Doc, Effect, Error, Flags, Group, Reply, Row, Run};
 use kevy_keyspace::{Keyspace, Placement, Record};
 
@@ -75,23 +76,26 @@ pub(super) const SCAN: Row = Row {
     run: Run::Walk(store_of, scan),
 };
 fn scan(ks: &mut Keyspace<'_>, mut args: Args<'_>, reply: &mut Reply<'_>) -> Result<Effect, Error> {
-    let cursor = Cursor::read(args.bytes()?, args.placement()).ok_or(INVALID_CURSOR)?;
-    let options = Options::read(&mut args)?;
-    let (mark, mut found) = (reply.mark(), 0);
-    let part = ks.scan(cursor.store, cursor.part, options.count, |record| {
-        if options.wants(record) {
-            reply.bulk(record.key());
-            found += 1;
-        }
+    let cursor =
+        Cursor::read(args.bytes()?, args.placement()).ok_or(WalkOptions::INVALID_CURSOR)?;
+    let options = WalkOptions::read_with_type(&mut args)?;
+    let of_type = |record: &Record| {
+        // An unknown type is no error: nothing is of it.
+        let name = record.kind().name().as_bytes();
+        options.kind.is_none_or(|kind| name.eq_ignore_ascii_case(kind))
+    };
+    write_walk(reply, |reply| {
+        let mut found = 0;
+        let part = ks.scan(cursor.store, cursor.part, options.count, |record| {
+            if of_type(record) && options.matches(record.key()) {
+                reply.bulk(record.key());
+                found += 1;
+            }
+        });
+        (Cursor { part, ..cursor }.next(args.placement()), found)
     });
-    let next = Cursor { part, ..cursor }.next(args.placement());
-    let next = next.to_string();
-    let head = format!("*2\r\n${}\r\n{next}\r\n*{found}\r\n", next.len());
-    reply.output().insert(mark, head.as_bytes());
     Ok(Effect::none())
 }
-
-const INVALID_CURSOR: Error = Error::new("ERR invalid cursor");
 
 /// The store in which a walk goes on; an invalid cursor is the handler's to refuse.
 fn store_of(args: &Args<'_>, placement: Placement) -> u32 {
@@ -112,7 +116,7 @@ struct Cursor {
 
 impl Cursor {
     fn read(text: &[u8], placement: Placement) -> Option<Self> {
-        let number = number(text)?;
+        let number = cursor_number(text)?;
         let stores = u64::from(placement.stores());
         Some(Self { store: (number % stores) as u32, part: number / stores })
     }
@@ -125,56 +129,6 @@ impl Cursor {
             (0, next) => next,
             (part, next) => part * stores + next - 1,
         }
-    }
-}
-
-/// A cursor's number, read as C's `strtoul` does where Redis calls it: nothing is 0, and a minus
-/// counts down from 2^64.
-fn number(text: &[u8]) -> Option<u64> {
-    let (negative, digits) = match text {
-        [] => return Some(0),
-        [b'-', digits @ ..] => (true, digits),
-        [b'+', digits @ ..] => (false, digits),
-        digits => (false, digits),
-    };
-    if !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    let number: u64 = std::str::from_utf8(digits).ok()?.parse().ok()?;
-    Some(if negative { number.wrapping_neg() } else { number })
-}
-
-struct Options<'a> {
-    pattern: Option<&'a [u8]>,
-    count: usize,
-    kind: Option<&'a [u8]>,
-}
-
-impl<'a> Options<'a> {
-    fn read(args: &mut Args<'a>) -> Result<Self, Error> {
-        let mut options = Self { pattern: None, count: 10, kind: None };
-        while !args.at_end() {
-            if args.remaining() < 2 {
-                return Err(Error::SYNTAX);
-            } else if args.option("COUNT") {
-                let count = usize::try_from(args.int()?).ok().filter(|count| *count > 0);
-                options.count = count.ok_or(Error::SYNTAX)?;
-            } else if args.option("MATCH") {
-                options.pattern = Some(args.bytes()?).filter(|pattern| !glob::matches_all(pattern));
-            } else if args.option("TYPE") {
-                options.kind = Some(args.bytes()?);
-            } else {
-                return Err(Error::SYNTAX);
-            }
-        }
-        Ok(options)
-    }
-
-    /// An unknown type is no error: nothing is of it.
-    fn wants(&self, record: &Record) -> bool {
-        let name = record.kind().name().as_bytes();
-        self.kind.is_none_or(|kind| name.eq_ignore_ascii_case(kind))
-            && self.pattern.is_none_or(|pattern| glob::matches(pattern, record.key(), false))
     }
 }
 
@@ -198,8 +152,5 @@ mod tests {
         for wrong in [&b"x"[..], b" 1", b"-", b"1 ", b"18446744073709551616", b"+-1"] {
             assert_eq!(Cursor::read(wrong, placement), None);
         }
-        assert_eq!(number(b""), Some(0));
-        assert_eq!(number(b"-1"), Some(u64::MAX));
-        assert_eq!(number(b"+5"), Some(5));
     }
 }
