@@ -54,6 +54,7 @@ fn measure(store: &mut Store, table: &Table, template: &str) {
                 lfu: None,
                 max_bulk: 512 << 20,
                 placement,
+                limits: &kevy_data::Limits::DEFAULT,
                 changes: &mut changes,
             };
             let mut ks = Keyspace::one(store, context);

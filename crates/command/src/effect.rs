@@ -72,6 +72,16 @@ pub enum EventClass {
     Generic,
     /// `$`: strings.
     String,
+    /// `l`: lists.
+    List,
+    /// `s`: sets.
+    Set,
+    /// `h`: hashes.
+    Hash,
+    /// `z`: sorted sets.
+    SortedSet,
+    /// `t`: streams.
+    Stream,
     /// `x`: a key expired.
     Expired,
     /// `n`: a key came into being.

@@ -1,6 +1,7 @@
 //! A client's own state, and what other clients may see of it.
 
 use crate::{CommandList, Found};
+use kevy_data::Limits;
 use kevy_keyspace::Lfu;
 use kevy_resp::Proto;
 use std::collections::BTreeSet;
@@ -23,6 +24,8 @@ pub struct Settings {
     pub lfu: Option<Lfu>,
     /// Longest string and longest argument, in bytes.
     pub max_bulk: usize,
+    /// Up to where small values keep their compact encodings.
+    pub limits: Limits,
     /// Longest input of one client that is not yet executed, in bytes.
     pub query_buffer_limit: usize,
     /// Output of a normal client that closes it, in bytes; 0: no limit.
@@ -56,6 +59,7 @@ impl Default for Settings {
             max_memory: 0,
             lfu: None,
             max_bulk: 512 << 20,
+            limits: Limits::DEFAULT,
             query_buffer_limit: 1 << 30,
             output_hard_limit: 0,
             output_soft_limit: 0,

@@ -79,10 +79,7 @@ impl Default for WalkOptions<'_> {
 
 /// Writes a step of a walk: the cursor to go on with, then the elements that `elements` writes.
 /// It answers with that cursor and how many replies it has written.
-pub fn write_walk(
-    reply: &mut Reply<'_>,
-    elements: impl FnOnce(&mut Reply<'_>) -> (u64, usize),
-) {
+pub fn write_walk(reply: &mut Reply<'_>, elements: impl FnOnce(&mut Reply<'_>) -> (u64, usize)) {
     let mark = reply.mark();
     let (cursor, found) = elements(reply);
     let cursor = cursor.to_string();

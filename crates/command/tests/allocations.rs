@@ -34,6 +34,7 @@ fn allocations(store: &mut Store, table: &Table, call: &str) -> usize {
             lfu: None,
             max_bulk: 512 << 20,
             placement,
+            limits: &kevy_data::Limits::DEFAULT,
             changes: &mut changes,
         };
         let mut ks = Keyspace::one(store, context);

@@ -6,8 +6,9 @@
 //! ```
 //!
 //! The payload is the bytes of a short string directly behind the key, or one word (an integer,
-//! a blob) at the next multiple of 8.
+//! a blob, a boxed value) at the next multiple of 8.
 
+use crate::Value;
 use crate::blob::Blob;
 use crate::class::{class_of, class_size};
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
@@ -17,7 +18,8 @@ use std::ptr::{self, NonNull};
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Header {
-    /// From the low bits: access clock (24), kind (4), form (2), has deadline (1), modified (1).
+    /// From the low bits: access clock (24), kind (4), form (2), has deadline (1), the
+    /// kind's flag (1).
     meta: u32,
     /// Size class of the block.
     class: u8,
@@ -35,7 +37,7 @@ const CLOCK_MASK: u32 = (1 << 24) - 1;
 const KIND_SHIFT: u32 = 24;
 const FORM_SHIFT: u32 = 28;
 const DEADLINE: u32 = 1 << 30;
-const MODIFIED: u32 = 1 << 31;
+const FLAG: u32 = 1 << 31;
 
 /// The longest string kept inside the block. Longer ones are blobs, which replies can share.
 pub(crate) const INLINE_MAX: usize = 1024;
@@ -48,6 +50,7 @@ pub(crate) enum Form {
     Int = 0,
     Inline = 1,
     Blob = 2,
+    Value = 3,
 }
 
 /// What distinguishes blocks, but for their contents.
@@ -72,7 +75,7 @@ impl Shape {
         let key_end = self.key_at() + self.key_len;
         match self.form {
             Form::Inline => key_end,
-            Form::Int | Form::Blob => key_end.next_multiple_of(8),
+            Form::Int | Form::Blob | Form::Value => key_end.next_multiple_of(8),
         }
     }
 
@@ -89,16 +92,18 @@ impl Shape {
 ///    this value alone.
 /// 2. The header is initialised and describes a `Shape` whose `size()` fits the allocation; its
 ///    deadline and key are initialised.
-/// 3. The payload of the form is initialised: `value_len` bytes, an `i64`, or an owned `Blob`.
+/// 3. The payload of the form is initialised: `value_len` bytes, an `i64`, an owned `Blob` or an
+///    owned `Box<Value>`.
 ///
 /// Code in this file that breaks the third for a moment does not panic before it is mended.
 pub(crate) struct Block {
     start: NonNull<u8>,
 }
 
-// SAFETY: a block owns plain bytes or a `Blob`, which is `Send`; nothing of it is tied to a thread.
+// SAFETY: a block owns plain bytes, a `Blob` or a `Box<Value>`, which are `Send`; nothing of it is tied to a thread.
 unsafe impl Send for Block {}
-// SAFETY: all changes need `&mut Block`; `&Block` gives `&[u8]`, `i64` or `&Blob`, all `Sync`.
+// SAFETY: all changes need `&mut Block`; `&Block` gives `&[u8]`, `i64`, `&Blob` or `&Value`, all
+// `Sync`.
 unsafe impl Sync for Block {}
 
 fn layout(class: u8) -> Layout {
@@ -174,6 +179,17 @@ impl Block {
         }
     }
 
+    /// A block holding a value of its own.
+    pub(crate) fn value(key: &[u8], value: Box<Value>, deadline: Option<i64>) -> Block {
+        let shape = word_shape(Form::Value, key.len(), deadline);
+        // SAFETY: the payload is written at once; the shape has a word for it.
+        unsafe {
+            let block = Block::with_key(key, shape, deadline, 0);
+            block.at(shape.payload_at()).cast::<Box<Value>>().write(value);
+            block
+        }
+    }
+
     #[inline]
     fn header(&self) -> &Header {
         // SAFETY: invariant 2; the header is written only under `&mut self`.
@@ -243,7 +259,8 @@ impl Block {
         match self.header().meta >> FORM_SHIFT & 3 {
             0 => Form::Int,
             1 => Form::Inline,
-            _ => Form::Blob,
+            2 => Form::Blob,
+            _ => Form::Value,
         }
     }
 
@@ -311,15 +328,19 @@ impl Block {
         }
     }
 
+    /// A flag whose meaning is the kind's.
     #[inline]
-    pub(crate) fn modified(&self) -> bool {
-        self.header().meta & MODIFIED != 0
+    pub(crate) fn flag(&self) -> bool {
+        self.header().meta & FLAG != 0
     }
 
+    /// Sets the kind's bits and its flag.
     #[inline]
-    pub(crate) fn set_modified(&mut self, modified: bool) {
+    pub(crate) fn set_kind(&mut self, kind_bits: u32, flag: bool) {
+        debug_assert!(kind_bits < 16);
         let meta = self.header().meta;
-        let wanted = meta & !MODIFIED | if modified { MODIFIED } else { 0 };
+        let kept = meta & !(FLAG | 15 << KIND_SHIFT);
+        let wanted = kept | kind_bits << KIND_SHIFT | if flag { FLAG } else { 0 };
         if wanted != meta {
             self.header_mut().meta = wanted;
         }
@@ -372,6 +393,65 @@ impl Block {
         assert_eq!(shape.form, Form::Blob);
         // SAFETY: invariant 3, and the borrow is unique.
         unsafe { &mut *self.at(shape.payload_at()).cast::<Blob>() }
+    }
+
+    /// The value of a block of that form.
+    #[inline]
+    pub(crate) fn as_value(&self) -> &Value {
+        let shape = self.shape();
+        assert_eq!(shape.form, Form::Value);
+        // SAFETY: invariant 3; the payload changes only under `&mut self`.
+        unsafe { &*self.at(shape.payload_at()).cast::<Box<Value>>() }
+    }
+
+    /// The value of a block of that form, for changing.
+    pub(crate) fn as_value_mut(&mut self) -> &mut Value {
+        let shape = self.shape();
+        assert_eq!(shape.form, Form::Value);
+        // SAFETY: invariant 3, and the borrow is unique.
+        unsafe { &mut *self.at(shape.payload_at()).cast::<Box<Value>>() }
+    }
+
+    /// Replaces the payload by a value.
+    pub(crate) fn set_value(&mut self, value: Box<Value>, deadline: Option<i64>) {
+        let shape = word_shape(Form::Value, self.key_len(), deadline);
+        // SAFETY: the payload is written at once.
+        unsafe {
+            self.reshape(shape, deadline);
+            self.at(shape.payload_at()).cast::<Box<Value>>().write(value);
+        }
+    }
+
+    /// Takes the value out of a block of that form, which holds the integer 0 afterwards.
+    pub(crate) fn take_value(&mut self) -> Box<Value> {
+        let shape = self.shape();
+        assert_eq!(shape.form, Form::Value);
+        let meta = self.header().meta & !(3 << FORM_SHIFT) | (Form::Int as u32) << FORM_SHIFT;
+        // SAFETY: 1. Invariant 3. 2. The forms have the same layout, so an integer fits where the
+        // value lay, and with the form changed nobody takes it for a value again.
+        unsafe {
+            let payload = self.at(shape.payload_at());
+            let value = payload.cast::<Box<Value>>().read();
+            payload.cast::<i64>().write(0);
+            self.header_mut().meta = meta;
+            value
+        }
+    }
+
+    /// Drops what the payload owns.
+    ///
+    /// # Safety
+    /// `shape` is that of the block, whose payload is not used afterwards.
+    unsafe fn drop_payload(&mut self, shape: Shape) {
+        // SAFETY: invariant 3.
+        unsafe {
+            let payload = self.at(shape.payload_at());
+            match shape.form {
+                Form::Int | Form::Inline => {}
+                Form::Blob => ptr::drop_in_place(payload.cast::<Blob>()),
+                Form::Value => ptr::drop_in_place(payload.cast::<Box<Value>>()),
+            }
+        }
     }
 
     /// Replaces the payload by a copy of `bytes`, at most `INLINE_MAX` of them.
@@ -446,7 +526,7 @@ impl Block {
     }
 
     /// Drops the payload and gives the block another shape with the same key, where it is if the
-    /// shape fits it well. Kind, clock and the modified flag stay.
+    /// shape fits it well. Kind, clock and flag stay.
     ///
     /// # Safety
     /// The caller writes the payload of `shape` before anything else is done with the block.
@@ -460,14 +540,11 @@ impl Block {
             *self = unsafe { Block::with_key(self.key(), shape, deadline, header.meta) };
             return;
         }
-        // SAFETY: 1. Invariant 3: a blob is there, and not used again before the caller rewrites
-        // the payload. 2. The key lies in the block before and after, both times within the
+        // SAFETY: 1. The payload is not used again before the caller rewrites it. 2. The key lies in the block before and after, both times within the
         // allocation; the regions may overlap, which `copy` permits. 3. It is moved before the
         // head is written, for the wider head may cover its old place.
         unsafe {
-            if old.form == Form::Blob {
-                ptr::drop_in_place(self.at(old.payload_at()).cast::<Blob>());
-            }
+            self.drop_payload(old);
             if old.key_at() != shape.key_at() {
                 ptr::copy(self.at(old.key_at()), self.at(shape.key_at()), shape.key_len);
             }
@@ -476,7 +553,7 @@ impl Block {
     }
 
     /// Replaces this block by one with the same payload under another key or with another
-    /// deadline. A blob is moved, not copied.
+    /// deadline. What the payload owns is moved, not copied.
     fn rebuild(&mut self, key: Option<&[u8]>, deadline: Option<i64>) {
         let old = self.shape();
         let key = key.unwrap_or(self.key());
@@ -594,9 +671,9 @@ impl Drop for Block {
     #[inline]
     fn drop(&mut self) {
         let shape = self.shape();
-        if shape.form == Form::Blob {
-            // SAFETY: invariant 3; the block is not used afterwards.
-            unsafe { ptr::drop_in_place(self.at(shape.payload_at()).cast::<Blob>()) }
+        if matches!(shape.form, Form::Blob | Form::Value) {
+            // SAFETY: the block is not used afterwards.
+            unsafe { self.drop_payload(shape) }
         }
         // SAFETY: the block is not used afterwards.
         unsafe { self.free() }

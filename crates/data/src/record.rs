@@ -1,9 +1,10 @@
 //! A key with its value: what a table entry points to.
 
+use crate::allocated;
 use crate::block::{Block, Form, INLINE_MAX};
 use crate::number::parse_i64;
 use crate::text::IntBuffer;
-use crate::{Blob, StringRef, Text};
+use crate::{Blob, Change, Collection, StringRef, Text, Value};
 use std::fmt;
 
 /// The longest string that Redis reports as `embstr`, in bytes.
@@ -12,9 +13,20 @@ const EMBSTR_MAX: usize = 44;
 /// What type of value a key holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 #[non_exhaustive]
+#[repr(u8)]
 pub enum Kind {
     /// A string of bytes, or an integer.
-    String,
+    String = 0,
+    /// A list of strings.
+    List = 1,
+    /// A set of strings.
+    Set = 2,
+    /// A set of strings with scores, in their order.
+    SortedSet = 3,
+    /// Fields with values.
+    Hash = 4,
+    /// A log of entries.
+    Stream = 6,
 }
 
 impl Kind {
@@ -22,6 +34,11 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Kind::String => "string",
+            Kind::List => "list",
+            Kind::Set => "set",
+            Kind::SortedSet => "zset",
+            Kind::Hash => "hash",
+            Kind::Stream => "stream",
         }
     }
 }
@@ -36,6 +53,20 @@ pub enum Encoding {
     Embstr,
     /// A longer string, or one that was modified in place.
     Raw,
+    /// Items in one piece of memory.
+    Listpack,
+    /// Fields with their deadlines in one piece of memory.
+    ListpackEx,
+    /// A chain of pieces of memory.
+    Quicklist,
+    /// Sorted integers in one piece of memory.
+    Intset,
+    /// A hash table.
+    Hashtable,
+    /// An order beside a hash table.
+    Skiplist,
+    /// A log of pieces of memory.
+    Stream,
 }
 
 impl Encoding {
@@ -45,6 +76,13 @@ impl Encoding {
             Encoding::Int => "int",
             Encoding::Embstr => "embstr",
             Encoding::Raw => "raw",
+            Encoding::Listpack => "listpack",
+            Encoding::ListpackEx => "listpackex",
+            Encoding::Quicklist => "quicklist",
+            Encoding::Intset => "intset",
+            Encoding::Hashtable => "hashtable",
+            Encoding::Skiplist => "skiplist",
+            Encoding::Stream => "stream",
         }
     }
 }
@@ -93,30 +131,43 @@ impl Record {
     /// The type of the value.
     #[inline]
     pub fn kind(&self) -> Kind {
-        debug_assert_eq!(self.block.kind_bits(), 0);
-        Kind::String
+        match self.block.kind_bits() {
+            1 => Kind::List,
+            2 => Kind::Set,
+            3 => Kind::SortedSet,
+            4 => Kind::Hash,
+            6 => Kind::Stream,
+            _ => Kind::String,
+        }
     }
 
     /// The string, if the value is one.
     #[inline]
     pub fn string(&self) -> Option<StringRef<'_>> {
+        if self.block.kind_bits() != Kind::String as u32 {
+            return None;
+        }
         Some(match self.block.form() {
             Form::Int => StringRef::Int(self.block.as_int()),
             Form::Inline => StringRef::Bytes(self.block.as_inline()),
             Form::Blob => StringRef::Blob(self.block.as_blob()),
+            Form::Value => return None,
         })
     }
 
     /// How the value is represented.
     pub fn encoding(&self) -> Encoding {
-        match self.block.form() {
-            Form::Int => Encoding::Int,
-            Form::Inline
-                if self.block.as_inline().len() <= EMBSTR_MAX && !self.block.modified() =>
-            {
-                Encoding::Embstr
+        match (self.kind(), self.block.form()) {
+            (_, Form::Value) => self.block.as_value().encoding(),
+            (Kind::String, Form::Int) => Encoding::Int,
+            (Kind::String, Form::Inline) => {
+                let short = self.block.as_inline().len() <= EMBSTR_MAX;
+                if short && !self.block.flag() { Encoding::Embstr } else { Encoding::Raw }
             }
-            Form::Inline | Form::Blob => Encoding::Raw,
+            (kind, Form::Inline) => {
+                Value::inline_encoding(kind, self.block.flag(), self.block.as_inline())
+            }
+            (_, Form::Int | Form::Blob) => Encoding::Raw,
         }
     }
 
@@ -149,11 +200,12 @@ impl Record {
         self.block.set_clock(clock);
     }
 
-    /// Bytes held from the allocator, the body of a large string included.
+    /// Bytes held from the allocator, the body of a large value included.
     #[inline]
     pub fn memory(&self) -> usize {
         let body = match self.block.form() {
             Form::Blob => self.block.as_blob().memory(),
+            Form::Value => allocated(size_of::<Value>()) + self.block.as_value().memory(),
             Form::Int | Form::Inline => 0,
         };
         self.block.allocated() + body
@@ -177,7 +229,7 @@ impl Record {
             Text::Int(value) => self.block.set_int(value, deadline),
             Text::Blob(blob) => self.set_body(blob, deadline),
         }
-        self.block.set_modified(false);
+        self.block.set_kind(Kind::String as u32, false);
     }
 
     #[inline]
@@ -195,6 +247,86 @@ impl Record {
         } else {
             self.set(Text::Bytes(blob.as_bytes()), deadline);
         }
+    }
+
+    /// A record of a collection. `deadline` is in Unix milliseconds.
+    pub fn of<T: Collection>(key: &[u8], value: T, deadline: Option<i64>) -> Self {
+        let (block, flag) = match fitting(&value) {
+            Some((flag, bytes)) => (Block::inline(key, bytes, deadline), flag),
+            None => (Block::value(key, Box::new(value.into_value()), deadline), false),
+        };
+        let mut record = Record { block };
+        record.block.set_kind(T::KIND as u32, flag);
+        record
+    }
+
+    /// The collection, if the value is one of that type.
+    #[inline]
+    pub fn collection<T: Collection>(&self) -> Option<T::Ref<'_>> {
+        if self.block.kind_bits() != T::KIND as u32 {
+            return None;
+        }
+        match self.block.form() {
+            Form::Inline => Some(T::ref_inline(self.block.flag(), self.block.as_inline())),
+            Form::Value => T::of(self.block.as_value()).map(T::as_ref),
+            Form::Int | Form::Blob => None,
+        }
+    }
+
+    /// Changes the collection, if the value is one of that type; what came of it, and whether it
+    /// is empty now.
+    pub fn edit<T: Collection, R>(
+        &mut self,
+        change: impl FnOnce(&mut T) -> Change<R>,
+    ) -> Option<(Change<R>, bool)> {
+        if self.block.kind_bits() != T::KIND as u32 {
+            return None;
+        }
+        if self.block.form() == Form::Inline {
+            let mut value = T::from_inline(self.block.flag(), self.block.as_inline());
+            let change = change(&mut value);
+            let empty = value.is_empty();
+            if let Change::Changed(_) = change {
+                self.put(value);
+            }
+            return Some((change, empty));
+        }
+        if self.block.form() != Form::Value {
+            return None;
+        }
+        let value = T::of_mut(self.block.as_value_mut())?;
+        let change = change(value);
+        let empty = value.is_empty();
+        // Not at the very limit, lest a value near it moves out and in.
+        let small = value.inline().is_some_and(|(_, bytes)| bytes.len() <= INLINE_MAX / 2);
+        if small && matches!(change, Change::Changed(_)) {
+            let value = std::mem::take(value);
+            self.put(value);
+        }
+        Some((change, empty))
+    }
+
+    /// Replaces the value by a collection, keeping the deadline.
+    pub fn put<T: Collection>(&mut self, value: T) {
+        let deadline = self.deadline();
+        let flag = match fitting(&value) {
+            Some((flag, bytes)) => {
+                self.block.set_inline(bytes, deadline);
+                flag
+            }
+            None => {
+                self.block.set_value(Box::new(value.into_value()), deadline);
+                false
+            }
+        };
+        self.block.set_kind(T::KIND as u32, flag);
+    }
+
+    /// Takes out a value whose dropping would take long, so that it can be dropped in slices. What
+    /// remains is good for nothing but being dropped.
+    pub fn take_heavy(&mut self) -> Option<Box<Value>> {
+        let heavy = self.block.form() == Form::Value && self.block.as_value().is_heavy();
+        heavy.then(|| self.block.take_value())
     }
 
     /// Replaces the value by an integer, keeping the deadline.
@@ -269,8 +401,13 @@ impl Record {
                 self.block.set_blob(blob, deadline);
             }
         }
-        self.block.set_modified(true);
+        self.block.set_kind(Kind::String as u32, true);
     }
+}
+
+/// The bytes of a collection that lies inside a block.
+fn fitting<T: Collection>(value: &T) -> Option<(bool, &[u8])> {
+    value.inline().filter(|(_, bytes)| bytes.len() <= INLINE_MAX)
 }
 
 /// A block of a string of bytes, which lie inside it if they are few.
@@ -291,9 +428,10 @@ impl Clone for Record {
             Form::Int => Block::int(key, self.block.as_int(), deadline),
             Form::Inline => Block::inline(key, self.block.as_inline(), deadline),
             Form::Blob => Block::blob(key, self.block.as_blob().clone(), deadline),
+            Form::Value => Block::value(key, Box::new(self.block.as_value().clone()), deadline),
         };
         let mut record = Record { block };
-        record.block.set_modified(self.block.modified());
+        record.block.set_kind(self.block.kind_bits(), self.block.flag());
         record.block.set_clock(self.block.clock());
         record
     }

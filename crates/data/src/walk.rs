@@ -5,12 +5,7 @@ use kevy_map::KevyMap;
 /// Calls `each` with about `count` elements of a table, from `cursor` on, and returns where to go
 /// on; 0 is the start and the end. Every element that is there throughout is met at least once.
 /// Cursors are below 2^40.
-pub fn walk<T>(
-    table: &KevyMap<T>,
-    cursor: u64,
-    count: usize,
-    mut each: impl FnMut(&T),
-) -> u64 {
+pub fn walk<T>(table: &KevyMap<T>, cursor: u64, count: usize, mut each: impl FnMut(&T)) -> u64 {
     let (mut cursor, mut met) = (cursor, 0);
     // Empty stretches count too: a call stays bounded in a sparse table, as in Redis.
     for _ in 0..count.saturating_mul(10).max(1) {

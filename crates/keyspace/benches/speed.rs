@@ -78,6 +78,7 @@ impl Bench {
                         lfu: None,
                         max_bulk: 512 << 20,
                         placement: self.placement,
+                        limits: &kevy_data::Limits::DEFAULT,
                         changes: &mut self.changes,
                     };
                     f(&mut Keyspace::one(&mut self.store, context), key, round as i64);

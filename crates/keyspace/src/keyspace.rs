@@ -7,7 +7,7 @@ use crate::string::StringMut;
 use crate::table::Slot;
 use crate::watches::Presence;
 use crate::{Entry, Key, Placement};
-use kevy_data::{Kind, Record, StringRef, Text};
+use kevy_data::{Kind, Limits, Record, StringRef, Text};
 use std::fmt;
 
 /// The key holds a value of another type than the command is for.
@@ -49,6 +49,8 @@ pub struct Context<'c> {
     pub max_bulk: usize,
     /// How keys are spread over the stores.
     pub placement: Placement,
+    /// Up to where small values keep their compact encodings.
+    pub limits: &'c Limits,
     /// Where changes are noted.
     pub changes: &'c mut Changes,
 }
@@ -122,10 +124,20 @@ impl Site<'_> {
         self.aside.changed(self.changes, self.db, key, changed);
     }
 
-    /// Accounts for a record that has just been taken out of the table.
-    pub(crate) fn left(&mut self, key: &Key<'_>, record: &Record, changed: Changed) {
-        self.books.leave(record, key.hash);
+    /// Accounts for a record that has just been taken out of the table, and drops it.
+    pub(crate) fn left(&mut self, key: &Key<'_>, mut record: Record, changed: Changed) {
+        self.books.leave(&record, key.hash);
+        self.discard(&mut record);
         self.changed(key, changed);
+    }
+
+    /// Takes out a value that is to be dropped in slices; the rest is about to be dropped, or
+    /// overwritten.
+    #[inline]
+    pub(crate) fn discard(&mut self, record: &mut Record) {
+        if let Some(value) = record.take_heavy() {
+            self.aside.garbage.push_value(value);
+        }
     }
 
     /// Notes that a record was overwritten, which had `expired` or not.
@@ -162,7 +174,7 @@ impl Site<'_> {
 
 /// How a look-up is counted.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Look {
+pub(crate) enum Look {
     /// Touches the access clock, counts as hit or miss.
     Read,
     /// As a read, for clients that leave no traces too.
@@ -212,6 +224,16 @@ impl<'a> Keyspace<'a> {
         self.context.max_bulk
     }
 
+    /// Up to where small values keep their compact encodings.
+    pub fn limits(&self) -> &'a Limits {
+        self.context.limits
+    }
+
+    /// A number for choices that need no secrecy, uniform in all 64 bits.
+    pub fn random(&mut self) -> u64 {
+        self.held.iter_mut().next().map_or(0, |store| store.aside.random())
+    }
+
     /// Number of databases.
     pub fn databases(&self) -> usize {
         self.held.iter().next().map_or(0, Store::databases)
@@ -240,7 +262,7 @@ impl<'a> Keyspace<'a> {
 
     /// The table that a key belongs to, in the current database, and what stands beside it.
     #[inline]
-    fn site(&mut self, key: &Key<'_>) -> (&mut crate::table::Table, Site<'_>) {
+    pub(crate) fn site(&mut self, key: &Key<'_>) -> (&mut crate::table::Table, Site<'_>) {
         let Context { db, now_ms, no_touch, lfu, .. } = self.context;
         let Store { databases, aside, .. } = self.held.store(key.store);
         let Database { table, books } = &mut databases[db];
@@ -250,12 +272,12 @@ impl<'a> Keyspace<'a> {
 
     /// The one look-up behind all readers.
     #[inline]
-    fn look(&mut self, key: &Key<'_>, look: Look) -> Option<&mut Record> {
+    pub(crate) fn look_for(&mut self, key: &Key<'_>, look: Look) -> Option<&mut Record> {
         let (table, mut site) = self.site(key);
         let slot = match table.slot(key, site.now_ms) {
             Slot::Live(slot) => Some(slot),
             Slot::Expired(slot) => {
-                site.left(key, &slot.remove(), Changed::Expired);
+                site.left(key, slot.remove(), Changed::Expired);
                 None
             }
             Slot::Vacant(_) => None,
@@ -278,24 +300,24 @@ impl<'a> Keyspace<'a> {
     /// The record of a key that a command reads: counted as hit or miss, its access clock set.
     #[inline]
     pub fn get(&mut self, key: &Key<'_>) -> Option<&Record> {
-        self.look(key, Look::Read).map(|record| &*record)
+        self.look_for(key, Look::Read).map(|record| &*record)
     }
 
     /// Marks the key as used, as [`get`](Self::get) but for clients that leave no traces too;
     /// whether it exists.
     pub fn touch(&mut self, key: &Key<'_>) -> bool {
-        self.look(key, Look::Touch).is_some()
+        self.look_for(key, Look::Touch).is_some()
     }
 
     /// The record of a key that a command inspects (`TYPE`, `TTL`, `EXISTS`, `OBJECT`): counted,
     /// but its access clock stays.
     pub fn peek(&mut self, key: &Key<'_>) -> Option<&Record> {
-        self.look(key, Look::Inspect).map(|record| &*record)
+        self.look_for(key, Look::Inspect).map(|record| &*record)
     }
 
     /// The record of a key that a command is about to write: neither counted nor touched.
     pub fn find(&mut self, key: &Key<'_>) -> Option<&Record> {
-        self.look(key, Look::Find).map(|record| &*record)
+        self.look_for(key, Look::Find).map(|record| &*record)
     }
 
     /// The string that a command reads, as [`get`](Self::get).
@@ -336,6 +358,7 @@ impl<'a> Keyspace<'a> {
                 let record = slot.into_mut();
                 let held = (record.memory(), record.deadline());
                 let kept = if expired { None } else { held.1 };
+                site.discard(record);
                 record.set(value, deadline_for(expiry, kept));
                 if expired {
                     site.begin(record);
@@ -373,7 +396,14 @@ impl<'a> Keyspace<'a> {
 
     /// Removes the key; whether it existed.
     pub fn remove(&mut self, key: &Key<'_>) -> bool {
-        self.take(key).is_some()
+        let (table, mut site) = self.site(key);
+        let (slot, changed) = match table.slot(key, site.now_ms) {
+            Slot::Live(slot) => (slot, Changed::Removed),
+            Slot::Expired(slot) => (slot, Changed::Expired),
+            Slot::Vacant(_) => return false,
+        };
+        site.left(key, slot.remove(), changed);
+        changed == Changed::Removed
     }
 
     /// Moves the value out, with its deadline.
@@ -382,11 +412,12 @@ impl<'a> Keyspace<'a> {
         match table.slot(key, site.now_ms) {
             Slot::Live(slot) => {
                 let record = slot.remove();
-                site.left(key, &record, Changed::Removed);
+                site.books.leave(&record, key.hash);
+                site.changed(key, Changed::Removed);
                 Some(Entry::new(record))
             }
             Slot::Expired(slot) => {
-                site.left(key, &slot.remove(), Changed::Expired);
+                site.left(key, slot.remove(), Changed::Expired);
                 None
             }
             Slot::Vacant(_) => None,
@@ -403,8 +434,9 @@ impl<'a> Keyspace<'a> {
         match slot {
             Slot::Live(slot) | Slot::Expired(slot) => {
                 let held = slot.into_mut();
-                let old = std::mem::replace(held, record);
+                let mut old = std::mem::replace(held, record);
                 site.books.leave(&old, key.hash);
+                site.discard(&mut old);
                 site.books.enter(held, key.hash);
                 site.overwritten(key, expired);
             }
@@ -428,7 +460,7 @@ impl<'a> Keyspace<'a> {
         let record = match table.slot(key, site.now_ms) {
             Slot::Live(slot) => slot.into_mut(),
             Slot::Expired(slot) => {
-                site.left(key, &slot.remove(), Changed::Expired);
+                site.left(key, slot.remove(), Changed::Expired);
                 return false;
             }
             Slot::Vacant(_) => return false,
@@ -482,6 +514,24 @@ impl<'a> Keyspace<'a> {
 
     pub(crate) fn store(&mut self, id: u32) -> &mut Store {
         self.held.store(id)
+    }
+
+    /// The store of that number.
+    ///
+    /// # Panics
+    /// If it is not held, as for [`Held::store`].
+    #[inline]
+    pub(crate) fn store_ref(&self, id: u32) -> &Store {
+        match &self.held {
+            Held::One(store) => {
+                assert_eq!(store.id, id, "a key of a store that is not held");
+                store
+            }
+            Held::Many(stores) => match stores.binary_search_by_key(&id, |held| held.0) {
+                Ok(at) => &stores[at].1,
+                Err(_) => panic!("store {id} is not held"),
+            },
+        }
     }
 
     pub(crate) fn placement(&self) -> Placement {

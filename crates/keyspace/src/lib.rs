@@ -9,8 +9,10 @@
 
 mod access;
 mod changes;
+mod collection;
 mod entry;
 mod expiry;
+mod garbage;
 mod keyspace;
 mod placement;
 mod store;
@@ -21,8 +23,9 @@ mod whole;
 
 pub use access::Lfu;
 pub use changes::{Change, Changed, Changes};
+pub use collection::Updated;
 pub use entry::Entry;
-pub use kevy_data::{Encoding, Kind, Record, StringRef, Text};
+pub use kevy_data::{Encoding, Kind, Limits, Record, StringRef, Text};
 pub use keyspace::{Context, Expiry, Keyspace, WrongType};
 pub use placement::{Key, Placement, hash_tag};
 pub use store::{DatabaseFigures, Store, StoreStats};

@@ -3,10 +3,10 @@
 use crate::Key;
 use crate::changes::{Changed, Changes};
 use crate::expiry::ExpiryIndex;
+use crate::garbage::Garbage;
 use crate::table::Table;
 use crate::watches::{Presence, Watches};
 use kevy_data::{Record, allocated};
-use std::collections::VecDeque;
 
 /// What a store has counted since it was made, or since [`Store::reset_stats`].
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -93,7 +93,7 @@ impl Database {
         }
     }
 
-    fn memory(&self) -> usize {
+    pub(crate) fn memory(&self) -> usize {
         self.books.bytes + self.table.memory() + self.books.expiry.memory()
     }
 }
@@ -103,8 +103,8 @@ impl Database {
 pub(crate) struct Aside {
     pub(crate) watches: Watches,
     pub(crate) stats: StoreStats,
-    /// Tables of flushed databases, freed in slices.
-    pub(crate) garbage: VecDeque<Database>,
+    /// What is freed in slices.
+    pub(crate) garbage: Garbage,
     /// Databases whose figures may have changed; the last bit stands for all from 63 on.
     touched: u64,
     /// State of the generator behind random choices.
@@ -236,38 +236,23 @@ impl Store {
         let Some((_, db, database)) = earliest else { return false };
         let Some((deadline, hash)) = database.books.expiry.pop_before(now_ms) else { return false };
         self.aside.touch(db);
-        let Some(record) = database.table.remove_due(hash, deadline) else {
+        let Some(mut record) = database.table.remove_due(hash, deadline) else {
             debug_assert!(false, "a deadline without a key");
             return true;
         };
         database.books.bytes -= record.memory();
         let key = Key { bytes: record.key(), hash, store: self.id };
         self.aside.changed(changes, db, &key, Changed::Expired);
+        if let Some(value) = record.take_heavy() {
+            self.aside.garbage.push_value(value);
+        }
         true
     }
 
-    /// Frees up to `budget` records, and leaves of deadlines, of what flushed databases left.
-    /// Whether there is more.
+    /// Frees up to `budget` elements, records and leaves of deadlines of what large values and
+    /// flushed databases have left. Whether there is more.
     pub fn free_slice(&mut self, budget: usize) -> bool {
-        let mut left = budget;
-        while let Some(database) = self.aside.garbage.front_mut() {
-            if left == 0 {
-                return true;
-            }
-            // Records are told apart no more: their memory leaves the account pro rata.
-            let held = database.table.len().max(1);
-            let freed = database.table.clear_slice(left);
-            database.books.bytes -=
-                (database.books.bytes as u128 * freed as u128 / held as u128) as usize;
-            left -= freed.min(left);
-            if database.table.len() == 0 {
-                left -= database.books.expiry.clear_slice(left);
-                if database.books.expiry.len() == 0 {
-                    self.aside.garbage.pop_front();
-                }
-            }
-        }
-        false
+        self.aside.garbage.free_slice(budget)
     }
 
     /// Whether [`free_slice`](Self::free_slice) has something to do.
@@ -289,8 +274,7 @@ impl Store {
 
     /// Bytes of [`memory`](Self::memory) that belong to no database.
     pub fn memory_aside(&self) -> usize {
-        let garbage: usize = self.aside.garbage.iter().map(Database::memory).sum();
-        garbage
+        self.aside.garbage.memory()
             + self.aside.watches.memory()
             + allocated(self.databases.capacity() * size_of::<Database>())
     }

@@ -84,6 +84,7 @@ impl<'a> StringMut<'a> {
             Slot::Live(slot) | Slot::Expired(slot) => {
                 let record = slot.into_mut();
                 let held = (record.memory(), record.deadline());
+                site.discard(record);
                 record.set(value, None);
                 let result = change(record);
                 site.begin(record);

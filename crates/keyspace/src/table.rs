@@ -94,8 +94,8 @@ impl Table {
         self.map.candidates(hash, Record::prefetch);
     }
 
-    /// Drops up to `budget` records; how many.
-    pub(crate) fn clear_slice(&mut self, budget: usize) -> usize {
-        self.map.clear_slice(budget)
+    /// Hands up to `budget` records to `f`; how many.
+    pub(crate) fn clear_slice(&mut self, budget: usize, f: impl FnMut(Record)) -> usize {
+        self.map.drain_slice(budget, f)
     }
 }

@@ -119,9 +119,7 @@ impl Keyspace<'_> {
                 store.aside.watches.replace(db, |key| (presence(key), Presence::Absent));
                 let emptied = std::mem::take(database);
                 removed += emptied.table.len();
-                if emptied.table.memory() > 0 {
-                    store.aside.garbage.push_back(emptied);
-                }
+                store.aside.garbage.push_database(emptied);
             }
         }
         removed

@@ -36,6 +36,7 @@ fn check(name: &str, set: impl Fn(&mut Keyspace<'_>, u64)) {
             lfu: None,
             max_bulk: 512 << 20,
             placement,
+            limits: &kevy_data::Limits::DEFAULT,
             changes,
         };
         let mut ks = Keyspace::one(&mut store, context);

@@ -133,6 +133,7 @@ impl Fixture {
             lfu: None,
             max_bulk: 512 << 20,
             placement: self.placement,
+            limits: &kevy_data::Limits::DEFAULT,
             changes: &mut self.changes,
         };
         match &mut self.stores[..] {

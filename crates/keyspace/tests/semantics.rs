@@ -1,7 +1,9 @@
 //! Watches, expiry, flushing, access clocks and what is recorded.
 
+use kevy_data::{Change, List, ListRef};
 use kevy_keyspace::{
     Changed, Changes, Context, DatabaseFigures, Expiry, Keyspace, Lfu, Placement, Store, Text,
+    WrongType,
 };
 
 const NOW: i64 = 10_000_000;
@@ -32,6 +34,7 @@ impl Server {
             lfu: self.lfu,
             max_bulk: 512 << 20,
             placement,
+            limits: &kevy_data::Limits::DEFAULT,
             changes,
         };
         Keyspace::many(&mut self.stores, context)
@@ -411,6 +414,7 @@ fn figures_tell_keys_and_mean_time_to_live() {
         lfu: None,
         max_bulk: 512 << 20,
         placement: Placement::new(1),
+        limits: &kevy_data::Limits::DEFAULT,
         changes: &mut server.changes,
     };
     let mut ks = Keyspace::one(store, context);
@@ -444,4 +448,46 @@ fn a_random_key_is_found_among_expired_ones() {
 fn a_store_may_move_between_threads() {
     fn assert_send<T: Send>() {}
     assert_send::<Store>();
+}
+
+#[test]
+fn collections_come_and_go_with_their_elements() {
+    let mut server = Server::new();
+    let mut ks = server.db(0);
+    let (key, text) = (ks.key(b"list"), ks.key(b"text"));
+    ks.set_string(&text, Text::Bytes(b"a"), Expiry::Clear);
+    assert_eq!(ks.read::<List>(&key).map(|list| list.map(ListRef::len)), Ok(None));
+    assert_eq!(ks.update::<List, _>(&text, |_| Change::Changed(())), Err(WrongType));
+
+    // What ends empty was never there.
+    let nothing = ks.update::<List, _>(&key, |_| Change::Changed(1)).unwrap();
+    assert_eq!((nothing.result, nothing.created, nothing.changed), (1, false, false));
+    assert!(!ks.exists(&key));
+
+    let made = ks.update::<List, _>(&key, |list| list.push_back(b"x")).unwrap();
+    assert!(made.created && made.changed && !made.removed);
+    assert_eq!(ks.kind(&key), Some(kevy_data::Kind::List));
+    assert_eq!(ks.string(&key), Err(WrongType));
+    ks.set_deadline(&key, Some(NOW + 5_000));
+    // Beyond what lies inside a record, and back.
+    for round in 0..3 {
+        let grown = ks.update_existing::<List, _>(&key, |list| {
+            (0..200).for_each(|_| _ = list.push_back(b"some element"));
+            Change::Changed(())
+        });
+        assert!(grown.unwrap().is_some_and(|grown| !grown.created));
+        assert_eq!(ks.read::<List>(&key).unwrap().map(ListRef::len), Some(200 * (round + 1) + 1));
+    }
+    assert_eq!(ks.deadline(&key), Some(Some(NOW + 5_000)));
+    let gone = ks.update::<List, _>(&key, |list| {
+        *list = List::default();
+        Change::Changed(())
+    });
+    assert!(gone.unwrap().removed);
+    assert!(!ks.exists(&key));
+    assert!(!ks.put_value(&key, List::default()));
+    let mut list = List::default();
+    let _ = list.push_back(b"y");
+    assert!(!ks.put_value(&key, list.clone()) && ks.put_value(&text, list));
+    assert_eq!(ks.read::<List>(&text).unwrap().map(ListRef::len), Some(1));
 }

@@ -137,6 +137,11 @@ impl<T> KevyMap<T> {
     ///
     /// During a walk, hand the table over before.
     pub fn clear_slice(&mut self, budget: usize) -> usize {
+        self.drain_slice(budget, drop)
+    }
+
+    /// As [`Self::clear_slice`], the elements being handed to `f`.
+    pub fn drain_slice(&mut self, budget: usize, mut f: impl FnMut(T)) -> usize {
         let mut cleared = 0;
         let mut from = 0;
         while cleared < budget
@@ -152,7 +157,9 @@ impl<T> KevyMap<T> {
             if emptied && let Some(segment) = self.directory.take(position) {
                 self.memory -= segment.memory();
             }
-            drop(value);
+            if let Some(value) = value {
+                f(value);
+            }
         }
         cleared
     }

@@ -8,7 +8,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use kevy_command::{Permit, Settings, Table};
-use kevy_keyspace::Lfu;
+use kevy_keyspace::{Lfu, Limits};
 use kevy_rt::Control;
 use kevy_shard::{Commands, World};
 
@@ -280,6 +280,7 @@ pub fn settings(config: &Config, active_expire: bool) -> Settings {
         max_memory: config.maxmemory(),
         lfu: lfu(config),
         max_bulk: config.proto_max_bulk_len(),
+        limits: limits(config),
         query_buffer_limit: config.client_query_buffer_limit(),
         output_hard_limit: bytes(normal.hard),
         output_soft_limit: bytes(normal.soft),
@@ -295,6 +296,24 @@ pub fn settings(config: &Config, active_expire: bool) -> Settings {
         ordered_pipelines: config.pipeline_order() == PipelineOrder::Strict,
         active_expire,
         hz: config.hz(),
+    }
+}
+
+/// Up to where small values keep their compact encodings.
+fn limits(config: &Config) -> Limits {
+    Limits {
+        hash_max_listpack_entries: config.hash_max_listpack_entries(),
+        hash_max_listpack_value: config.hash_max_listpack_value(),
+        list_max_listpack_size: config.list_max_listpack_size().into(),
+        list_compress_depth: config.list_compress_depth() as usize,
+        set_max_intset_entries: config.set_max_intset_entries(),
+        set_max_listpack_entries: config.set_max_listpack_entries(),
+        set_max_listpack_value: config.set_max_listpack_value(),
+        zset_max_listpack_entries: config.zset_max_listpack_entries(),
+        zset_max_listpack_value: config.zset_max_listpack_value(),
+        stream_node_max_bytes: config.stream_node_max_bytes(),
+        stream_node_max_entries: config.stream_node_max_entries(),
+        hll_sparse_max_bytes: config.hll_sparse_max_bytes(),
     }
 }
 

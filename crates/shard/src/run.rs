@@ -113,6 +113,7 @@ impl Runner<'_> {
             lfu: self.settings.lfu,
             max_bulk: self.settings.max_bulk,
             placement: self.world.placement,
+            limits: &self.settings.limits,
             changes: self.changes,
         };
         match boxes.as_mut_slice() {

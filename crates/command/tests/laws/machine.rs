@@ -6,7 +6,8 @@ use kevy_command::{
     PlacedKey, Reply, ReplyMode, Row, Run, Session, Settings, Table, connection,
 };
 use kevy_command::{Categories, Doc, Flags, Group};
-use kevy_keyspace::{Changed, Changes, Context, Keyspace, Placement, Store};
+use kevy_data::List;
+use kevy_keyspace::{Changed, Changes, Context, Keyspace, Kind, Placement, Record, Store};
 use kevy_resp::Proto;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -270,6 +271,7 @@ impl Machine {
             lfu: self.settings.lfu,
             max_bulk: self.settings.max_bulk,
             placement: self.placement,
+            limits: &self.settings.limits,
             changes: &mut self.changes,
         };
         f(&mut Keyspace::many(&mut held, context), &mut frames);
@@ -300,7 +302,7 @@ impl Machine {
                 ks.keys(db, |key| names.push(key.to_vec()));
                 for name in names {
                     let record = ks.find(&ks.key(&name)).unwrap();
-                    let held = (record.string().unwrap().to_vec(), record.deadline());
+                    let held = (canonical(record), record.deadline());
                     digest.insert((db, name), held);
                 }
             }
@@ -337,4 +339,22 @@ fn told(event: &Event, db: usize, args: &Args<'_>) -> Vec<(usize, String, Vec<u8
             (from..args.len() as u32).step_by(step as usize).map(|at| of(db, at)).collect()
         }
     }
+}
+
+/// The value of a record, in an order and a notation that depend on what it holds alone and not
+/// on how.
+fn canonical(record: &Record) -> Vec<u8> {
+    let mut text = record.kind().name().as_bytes().to_vec();
+    let mut item = |bytes: &[u8]| {
+        text.extend_from_slice(format!(" {}:", bytes.len()).as_bytes());
+        text.extend_from_slice(bytes);
+    };
+    match record.kind() {
+        Kind::String => item(&record.string().unwrap().to_vec()),
+        Kind::List => {
+            record.collection::<List>().unwrap().iter().for_each(|element| item(&element.to_vec()));
+        }
+        kind => panic!("{kind:?}"),
+    }
+    text
 }
