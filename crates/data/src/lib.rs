@@ -17,15 +17,12 @@ mod random;
 mod record;
 mod text;
 mod thin;
+mod value;
 mod walk;
 
 pub use blob::{Blob, BlobBuilder, OutOfMemory};
 pub use class::allocated;
 pub use intset::{IntSet, IntSetRef};
-mod value;
-
-pub use blob::{Blob, BlobBuilder, OutOfMemory};
-pub use class::allocated;
 pub use limits::Limits;
 pub use list::{List, ListRef};
 pub use packed::{Item, Packed, PackedRef};
