@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod args;
+pub mod blocking;
 pub mod call;
 pub mod commands;
 pub mod connection;
@@ -29,7 +30,8 @@ pub mod transactions;
 pub mod walk;
 
 pub use args::{Args, PlacedKey};
-pub use call::{Outcome, call, call_session};
+pub use blocking::{Attempt, Wait};
+pub use call::{Outcome, attempt, call, call_session};
 pub use effect::{Effect, Event, EventClass, EventKey, Logged};
 pub use error::Error;
 pub use families::FAMILIES;

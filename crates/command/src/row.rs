@@ -1,5 +1,6 @@
 //! The row: everything the runtime needs to know about a command.
 
+use crate::blocking::AttemptFn;
 use crate::{Args, Effect, Error, Reply, Session, Settings, Table};
 use bitflags::bitflags;
 use kevy_keyspace::{Keyspace, Placement};
@@ -441,6 +442,8 @@ pub enum Run {
     AllStores(KeysFn),
     /// Over the one store that its arguments name otherwise than by a key.
     Walk(StoreFn, KeysFn),
+    /// As [`Run::Keys`], but a client whose attempt finds nothing waits.
+    Blocking(AttemptFn),
     /// The commands queued in the session, over the union of their stores.
     Transaction(TransactionFn),
     /// On the server's state, when all earlier commands of the connection are done.
@@ -450,7 +453,7 @@ pub enum Run {
 }
 
 impl Run {
-    /// The handler, if the command runs over a keyspace.
+    /// The handler, if the command runs over a keyspace and never waits.
     #[inline]
     #[must_use]
     pub const fn keys_fn(self) -> Option<KeysFn> {

@@ -221,6 +221,11 @@ fn admit_one(
             push_call(round, conn, runner, found, words);
             Next::More
         }
+        Run::Blocking(_) => {
+            push_call(round, conn, runner, found, words);
+            // What comes behind it waits with it.
+            Next::Last(Why::GoOn)
+        }
         Run::Session(prepare, _) => match prepare(&mut conn.session, &args) {
             Ok(()) => {
                 push_call(round, conn, runner, found, words);
@@ -426,7 +431,7 @@ fn push_transaction(
         match queued.found.row.run {
             Run::AllStores(_) => round.stores.extend(0..placement.stores()),
             Run::Walk(store, _) => round.stores.push(store(&args, placement) % placement.stores()),
-            Run::Keys(_) | Run::Session(..) => {
+            Run::Keys(_) | Run::Session(..) | Run::Blocking(_) => {
                 let stores = &mut round.stores;
                 let before = stores.len();
                 queued.found.row.each_key(&args, |at, _| {

@@ -53,10 +53,12 @@ fn exactly_the_writes_write_keys() {
         assert_eq!(row.flags.contains(Flags::WRITE), writes, "{name}");
         assert!(!row.flags.contains(Flags::WRITE | Flags::READONLY), "{name}");
         assert_eq!(
-            matches!(row.run, Run::Keys(_) | Run::Session(..)),
+            matches!(row.run, Run::Keys(_) | Run::Session(..) | Run::Blocking(_)),
             !row.keys.is_empty(),
             "{name}"
         );
+        let waits = matches!(row.run, Run::Blocking(_));
+        assert!(!waits || row.flags.contains(Flags::BLOCKING), "{name}");
     }
 }
 

@@ -164,7 +164,7 @@ impl Machine {
                 let _ =
                     kevy_command::call_session(run, &mut call, args, &mut Reply::new(out, proto));
             }
-            Run::Keys(_) => self.over(&of_keys, session, found, placed, out),
+            Run::Keys(_) | Run::Blocking(_) => self.over(&of_keys, session, found, placed, out),
             Run::Session(admit, _) => match admit(session, &args) {
                 Ok(()) => self.over(&of_keys, session, found, placed, out),
                 Err(error) => Reply::new(out, session.proto).error(error.text()),
