@@ -103,18 +103,27 @@ fn int_code(value: i64) -> (u8, usize) {
     }
 }
 
-fn write_int(value: i64, out: &mut Vec<u8>) {
-    match int_code(value) {
-        (_, 1) => out.push(value as u8),
-        (_, 2) => {
+/// Encoding and contents of an integer, with their length.
+fn int_bytes(value: i64) -> ([u8; 9], usize) {
+    let mut bytes = [0; 9];
+    let (code, len) = int_code(value);
+    match len {
+        1 => bytes[0] = value as u8,
+        2 => {
             let bits = (value & 0x1FFF) as u16;
-            out.extend_from_slice(&[0xC0 | (bits >> 8) as u8, bits as u8]);
+            bytes[..2].copy_from_slice(&[code | (bits >> 8) as u8, bits as u8]);
         }
-        (code, len) => {
-            out.push(code);
-            out.extend_from_slice(&value.to_le_bytes()[..len - 1]);
+        _ => {
+            bytes[0] = code;
+            bytes[1..].copy_from_slice(&value.to_le_bytes());
         }
     }
+    (bytes, len)
+}
+
+fn write_int(value: i64, out: &mut Vec<u8>) {
+    let (bytes, len) = int_bytes(value);
+    out.extend_from_slice(&bytes[..len]);
 }
 
 fn string_head(len: usize) -> usize {
@@ -477,6 +486,17 @@ impl Packed {
         self.settle(1);
     }
 
+    /// Overwrites the integer at `at` with another one, in place if that takes as many bytes.
+    #[inline]
+    pub fn set_int(&mut self, at: usize, value: i64) {
+        let (_, len) = int_code(value);
+        if item_len(&self.bytes, at) == len {
+            self.bytes[at..at + len].copy_from_slice(&int_bytes(value).0[..len]);
+        } else {
+            self.replace(at, Item::Int(value));
+        }
+    }
+
     /// Puts an item before all others.
     pub fn push_front(&mut self, item: Item<'_>) {
         self.insert(HEAD, &[item]);
@@ -564,10 +584,23 @@ impl Packed {
     }
 }
 
+impl<'i> Extend<Item<'i>> for Packed {
+    fn extend<I: IntoIterator<Item = Item<'i>>>(&mut self, items: I) {
+        self.bytes.pop();
+        let mut count = 0;
+        for item in items {
+            item.write(&mut self.bytes);
+            count += 1;
+        }
+        self.bytes.push(END);
+        self.settle(count);
+    }
+}
+
 impl<'i> FromIterator<Item<'i>> for Packed {
     fn from_iter<I: IntoIterator<Item = Item<'i>>>(items: I) -> Self {
         let mut packed = Packed::new();
-        items.into_iter().for_each(|item| packed.push_back(item));
+        packed.extend(items);
         packed
     }
 }
@@ -603,6 +636,16 @@ mod tests {
         assert!(back.iter().zip(edges.iter().chain(&wide)).all(|(a, &b)| *a == Item::Int(b)));
         assert_eq!(back.len(), 16);
         assert!(PackedRef::check(packed.as_ref().bytes()).is_some());
+    }
+
+    #[test]
+    fn integers_are_overwritten_where_they_lie() {
+        for (old, new) in [(1, 127), (1, 128), (300, -4096), (4096, 7), (i64::MAX, i64::MIN)] {
+            let mut packed: Packed = [5, old, 6].into_iter().map(Item::Int).collect();
+            packed.set_int(packed.as_ref().seek(1).unwrap(), new);
+            let expected: Packed = [5, new, 6].into_iter().map(Item::Int).collect();
+            assert_eq!(packed, expected, "{old} by {new}");
+        }
     }
 
     #[test]
