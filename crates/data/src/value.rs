@@ -1,6 +1,6 @@
 //! Values made of elements: what every such type offers, and all of them as one.
 
-use crate::{Encoding, Kind, List};
+use crate::{Encoding, Kind, List, Stream};
 
 /// A type of value made of elements.
 ///
@@ -152,6 +152,7 @@ macro_rules! values {
 
 values! {
     List(List),
+    Stream(Stream),
 }
 
 const _: () = assert!(size_of::<Value>() <= 40);

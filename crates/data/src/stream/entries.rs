@@ -392,8 +392,7 @@ impl Entries {
         if id == self.last_id || (self.len == 0 && id < self.last_id) {
             return Some(self.added);
         }
-        let no_gap =
-            self.max_deleted_id == StreamId::MIN || self.max_deleted_id < self.first_id;
+        let no_gap = self.max_deleted_id == StreamId::MIN || self.max_deleted_id < self.first_id;
         if id > self.first_id || !no_gap {
             return None;
         }

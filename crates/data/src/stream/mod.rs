@@ -16,8 +16,13 @@ pub use id::{IdBuffer, StreamId};
 pub use node::{Entry, Fields};
 
 use crate::class::allocated;
+use crate::{Collection, Encoding, Kind};
 use std::collections::{BTreeMap, btree_map};
 use std::ops::{Deref, DerefMut};
+use std::sync::LazyLock;
+
+/// A stream of more pieces than this is dropped in slices.
+const HEAVY: usize = 64;
 
 /// A stream. One without entries is a value like any other: keys with it stay.
 #[derive(Clone, Debug, Default)]
@@ -80,21 +85,30 @@ impl Stream {
         };
         read.map(|read| entries.added().wrapping_sub(read) as i64)
     }
+}
 
-    /// Bytes held from the allocator. O(1).
-    #[must_use]
-    pub fn memory(&self) -> usize {
+impl Collection for Stream {
+    const KIND: Kind = Kind::Stream;
+    type Ref<'a> = &'a Stream;
+
+    fn as_ref(&self) -> &Stream {
+        self
+    }
+
+    /// Never: a stream without entries has a last id and may have groups.
+    fn is_empty(&self) -> bool {
+        false
+    }
+
+    fn encoding(_: &Stream) -> Encoding {
+        Encoding::Stream
+    }
+
+    fn memory(&self) -> usize {
         allocated(size_of::<Parts>()) + self.entries().memory() + self.groups().memory()
     }
 
-    /// About how many allocations there are.
-    #[must_use]
-    pub fn pieces(&self) -> usize {
-        self.entries().nodes() + self.groups().held / 512
-    }
-
-    /// Drops up to so many nodes and pending entries, when the stream is no more; how many.
-    pub fn free_slice(&mut self, budget: usize) -> usize {
+    fn free_slice(&mut self, budget: usize) -> usize {
         let (entries, groups) = self.parts_mut();
         let mut freed = entries.free_slice(budget);
         while freed < budget
@@ -109,6 +123,26 @@ impl Stream {
             }
         }
         freed
+    }
+
+    fn is_heavy(&self) -> bool {
+        // Pieces of groups have some 500 bytes.
+        self.entries().nodes() + self.groups().held / 512 > HEAVY
+    }
+
+    fn inline(&self) -> Option<(bool, &[u8])> {
+        None
+    }
+
+    fn from_inline(_: bool, _: &[u8]) -> Self {
+        debug_assert!(false, "a stream is never inline");
+        Self::default()
+    }
+
+    fn ref_inline(_: bool, _: &[u8]) -> &Stream {
+        debug_assert!(false, "a stream is never inline");
+        static EMPTY: LazyLock<Stream> = LazyLock::new(Stream::default);
+        &EMPTY
     }
 }
 

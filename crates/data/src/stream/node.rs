@@ -107,11 +107,6 @@ impl<'a> NodeRef<'a> {
         Self { first, packed: packed.as_ref() }
     }
 
-    /// Bytes of the node, as files hold them.
-    pub(super) fn bytes(self) -> &'a [u8] {
-        self.packed.bytes()
-    }
-
     /// The integer at a position. What comes from elsewhere was checked to be one.
     #[inline]
     fn int(self, at: usize) -> i64 {
