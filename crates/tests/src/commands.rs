@@ -210,11 +210,16 @@ pub fn comparison(arguments: &Arguments) -> Comparison {
         (b"TTL" | b"EXPIRETIME", _) => Comparison::Seconds,
         (b"PTTL" | b"PEXPIRETIME", _) => Comparison::Milliseconds,
         (b"HELLO", _) => Comparison::Hello,
-        (b"CONFIG", b"GET") => Comparison::Pairs,
+        (b"CONFIG", b"GET") | (b"HGETALL", _) => Comparison::Pairs,
+        (b"SMEMBERS" | b"SINTER" | b"SUNION" | b"SDIFF" | b"HKEYS" | b"HVALS", _) => {
+            Comparison::AnyOrder
+        }
         // Expired keys are counted until they are removed, which each server does in its own time.
         // Sizes are compared with the keyspaces, when those keys are gone.
         (b"DBSIZE", _) if arguments.len() == 1 => Comparison::Kind,
         (b"RANDOMKEY" | b"SCAN" | b"TIME" | b"LASTSAVE" | b"INFO" | b"MEMORY", _)
+        | (b"SRANDMEMBER" | b"HRANDFIELD" | b"ZRANDMEMBER", _)
+        | (b"SSCAN" | b"HSCAN" | b"ZSCAN", _)
         | (b"OBJECT", b"IDLETIME" | b"FREQ" | b"REFCOUNT" | b"HELP")
         | (b"CLIENT", b"ID" | b"INFO" | b"LIST" | b"HELP")
         | (b"COMMAND", b"" | b"COUNT" | b"LIST" | b"HELP")

@@ -208,18 +208,63 @@ impl Side {
             keys.sort_unstable();
             let mut replies = self.reader.pipeline(&reads(&keys))?.into_iter();
             entries.push(Entry { database, name: Vec::new(), facts: vec![size], deadline: None });
+            let mut contents = Vec::new();
+            let first = entries.len();
             for name in keys {
                 let facts: Vec<Value> = replies.by_ref().take(READS.len()).collect();
                 let deadline = replies.next().and_then(|reply| reply.integer());
+                let kind = facts.first().map(Value::text).unwrap_or_default();
+                contents.push((entries.len(), content(&kind, &name)));
                 entries.push(Entry { database, name, facts, deadline });
+            }
+            debug_assert_eq!(contents.len(), entries.len() - first);
+            let commands: Vec<Vec<&[u8]>> = contents
+                .iter()
+                .flat_map(|(_, commands)| commands)
+                .map(|command| command.iter().map(Vec::as_slice).collect())
+                .collect();
+            let mut replies = self.reader.pipeline(&commands)?.into_iter();
+            for (at, commands) in &contents {
+                for (command, reply) in commands.iter().zip(replies.by_ref()) {
+                    let reply = canonical(comparison(command), reply);
+                    entries[*at].facts.push(reply);
+                }
             }
         }
         Ok(entries)
     }
 }
 
-/// What is read of a key beside its deadline.
-const READS: [&[&str]; 3] = [&["TYPE"], &["GET"], &["OBJECT", "ENCODING"]];
+/// What is read of a key of any type beside its deadline.
+const READS: [&[&str]; 2] = [&["TYPE"], &["OBJECT", "ENCODING"]];
+
+/// The commands that read what a key of some type holds.
+fn content(kind: &str, key: &[u8]) -> Vec<Arguments> {
+    let lines: &[&str] = match kind {
+        "string" => &["GET {}"],
+        "list" => &["LRANGE {} 0 -1"],
+        "set" => &["SMEMBERS {}"],
+        "zset" => &["ZRANGE {} 0 -1 WITHSCORES"],
+        "hash" => &["HGETALL {}"],
+        "stream" => &["XRANGE {} - +", "XINFO GROUPS {}", "XLEN {}"],
+        _ => &[],
+    };
+    let word = |word: &str| if word == "{}" { key.to_vec() } else { word.as_bytes().to_vec() };
+    lines.iter().map(|line| line.split(' ').map(word).collect()).collect()
+}
+
+/// A reply in an order that does not depend on the server's.
+fn canonical(how: Comparison, reply: Value) -> Value {
+    let bulk = |text: String| Value::Bulk(text.into_bytes());
+    match how {
+        Comparison::AnyOrder => Value::Array(sorted(&reply).into_iter().map(Value::Bulk).collect()),
+        Comparison::Pairs => {
+            let pairs = pairs(&reply).into_iter();
+            Value::Array(pairs.flat_map(|(name, value)| [bulk(name), bulk(value)]).collect())
+        }
+        _ => reply,
+    }
+}
 
 fn reads(keys: &[Vec<u8>]) -> Vec<Vec<&[u8]>> {
     let mut commands = Vec::new();

@@ -32,7 +32,19 @@ enum Piece {
 #[derive(Debug, Clone, Copy)]
 enum Slot {
     Key,
+    /// A key that is mostly used for one type: the slot's name says which.
+    TypedKey(&'static str),
     Value,
+    /// A member of a set, or a field of a hash: one of few.
+    Member,
+    Score,
+    /// An end of a range of scores.
+    ScoreBound,
+    /// An end of a range of members.
+    LexBound,
+    /// An id of a stream's entry.
+    Id,
+    Index,
     Integer,
     Offset,
     Float,
@@ -49,6 +61,21 @@ enum Slot {
 
 const SLOTS: &[(&str, Slot)] = &[
     ("key", Slot::Key),
+    ("list", Slot::TypedKey("list")),
+    ("set", Slot::TypedKey("set")),
+    ("zset", Slot::TypedKey("zset")),
+    ("hash", Slot::TypedKey("hash")),
+    ("stream", Slot::TypedKey("stream")),
+    ("bitmap", Slot::TypedKey("bitmap")),
+    ("hll", Slot::TypedKey("hll")),
+    ("geo", Slot::TypedKey("geo")),
+    ("member", Slot::Member),
+    ("field", Slot::Member),
+    ("score", Slot::Score),
+    ("score-bound", Slot::ScoreBound),
+    ("lex-bound", Slot::LexBound),
+    ("id", Slot::Id),
+    ("index", Slot::Index),
     ("value", Slot::Value),
     ("integer", Slot::Integer),
     ("offset", Slot::Offset),
@@ -236,6 +263,43 @@ impl Generator {
     fn slot(&mut self, slot: Slot) -> Vec<u8> {
         match slot {
             Slot::Key => self.key(),
+            // Now and then a key of any type: the errors about types count too.
+            Slot::TypedKey(_) if self.rng.random_ratio(1, 16) => self.key(),
+            Slot::TypedKey(kind) => format!("{kind}:{}", self.rng.random_range(0..6)).into_bytes(),
+            Slot::Member => self.member(),
+            Slot::Score => match self.rng.random_range(0..8) {
+                0 => self.one_of(SCORES),
+                1 => format!("{}.5", self.rng.random_range(-20..20)).into_bytes(),
+                _ => self.rng.random_range(-20..40).to_string().into_bytes(),
+            },
+            Slot::ScoreBound => match self.rng.random_range(0..6) {
+                0 => self.one_of(SCORES),
+                1 => self.one_of(&["-inf", "+inf", "inf", "(-inf", "(+inf", "(", "("]),
+                2 => format!("({}", self.rng.random_range(-20..40)).into_bytes(),
+                _ => self.rng.random_range(-20..40).to_string().into_bytes(),
+            },
+            Slot::LexBound => match self.rng.random_range(0..6) {
+                0 => self.one_of(&["-", "+", "", "[", "(", "a", "+a", "-b", "(-"]),
+                1..3 => self.one_of(&["-", "+"]),
+                at => {
+                    let mut bound = if at == 3 { b"(".to_vec() } else { b"[".to_vec() };
+                    bound.extend(self.member());
+                    bound
+                }
+            },
+            Slot::Id => match self.rng.random_range(0..8) {
+                0 => self.one_of(IDS),
+                1 => self.rng.random_range(0..40).to_string().into_bytes(),
+                _ => {
+                    let (ms, seq) = (self.rng.random_range(0..40), self.rng.random_range(0..3));
+                    format!("{ms}-{seq}").into_bytes()
+                }
+            },
+            Slot::Index => match self.rng.random_range(0..12) {
+                0 => self.one_of(EXTREMES),
+                1 => self.one_of(&["", "a", "1.0", "100000", "-100000"]),
+                _ => self.rng.random_range(-12..12).to_string().into_bytes(),
+            },
             Slot::Value => self.value(),
             Slot::Integer => self.integer(),
             Slot::Float => self.one_of(FLOATS),
@@ -271,6 +335,20 @@ impl Generator {
             2 => vec![b'L'; 300],
             3..6 => self.one_of(&["{tag}1", "{tag}2", "{}3", "a{b}{c}"]),
             _ => format!("key:{}", self.rng.random_range(0..14)).into_bytes(),
+        }
+    }
+
+    fn member(&mut self) -> Vec<u8> {
+        match self.rng.random_range(0..24) {
+            0 => {
+                self.one_of(&["", "1.5", "01", "-0", "9223372036854775807", "9223372036854775808"])
+            }
+            1 => self.value(),
+            // Around the longest that Redis packs.
+            2 => vec![b'm'; self.rng.random_range(63..67)],
+            3 => b"\x00\xffbinary\r\n".to_vec(),
+            4..12 => self.rng.random_range(-3..40).to_string().into_bytes(),
+            _ => format!("m{}", self.rng.random_range(0..30)).into_bytes(),
         }
     }
 
@@ -314,6 +392,52 @@ impl Generator {
         }
     }
 }
+
+const SCORES: &[&str] = &[
+    "inf",
+    "-inf",
+    "+inf",
+    "nan",
+    "-0",
+    "0",
+    "1e300",
+    "-1e300",
+    "1e-300",
+    "0.1",
+    "1e400",
+    "0x10",
+    "3.0",
+    "17179869184",
+    "9007199254740993",
+    "",
+    "a",
+    "1 ",
+    " 1",
+    "1e",
+    "1_0",
+];
+
+const IDS: &[&str] = &[
+    "-",
+    "+",
+    "$",
+    ">",
+    "*",
+    "0",
+    "0-0",
+    "0-1",
+    "18446744073709551615-18446744073709551615",
+    "18446744073709551616-0",
+    "5-*",
+    "1-",
+    "-1",
+    "(5",
+    "(5-1",
+    "(-",
+    "a",
+    "",
+    "1-1-1",
+];
 
 const FLOATS: &[&str] = &[
     "0",
