@@ -36,8 +36,9 @@ pub(crate) const fn class_size(class: u8) -> usize {
 /// What an allocation of `size` bytes takes from the allocator, in bytes; 0 for nothing.
 #[inline]
 pub const fn allocated(size: usize) -> usize {
-    if size == 0 {
-        0
+    if size <= 8 {
+        // Nothing, or a block of 8 bytes, which records and values never ask for.
+        size.next_multiple_of(8)
     } else if size > LARGEST_CLASS {
         size.next_multiple_of(PAGE)
     } else {
@@ -56,7 +57,7 @@ mod tests {
             assert_eq!(class_size(class_of(pair[0])), pair[0]);
             assert_eq!(class_size(class_of(pair[0] + 1)), pair[1]);
         }
-        assert_eq!(allocated(1), 16);
+        assert_eq!((allocated(1), allocated(8), allocated(9)), (8, 8, 16));
         assert_eq!(allocated(0), 0);
         assert_eq!(allocated(128 * 1024 + 1), 33 * 4096);
     }

@@ -34,23 +34,51 @@ impl Random {
     }
 }
 
+/// Chooses some of so many elements as they come by, every choice being equally likely (selection
+/// sampling).
+#[derive(Clone, Copy, Debug)]
+pub struct Selection {
+    left: usize,
+    wanted: usize,
+}
+
+impl Selection {
+    /// Will choose `count` of `len` elements, or all if they are fewer.
+    #[must_use]
+    pub fn new(len: usize, count: usize) -> Self {
+        Selection { left: len, wanted: count.min(len) }
+    }
+
+    /// Whether the next element is chosen.
+    #[inline]
+    pub fn takes_next(&mut self, random: &mut Random) -> bool {
+        let taken = self.wanted > 0 && random.below(self.left.max(1)) < self.wanted;
+        self.left = self.left.saturating_sub(1);
+        self.wanted -= usize::from(taken);
+        taken
+    }
+
+    /// Whether all that were wanted have been chosen.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.wanted == 0
+    }
+}
+
 /// Chooses `count` of the `len` elements of an iterator, or all if they are fewer; in the order in
-/// which they come. Every choice is equally likely (selection sampling).
+/// which they come. Every choice is equally likely.
 pub fn choose<I: IntoIterator>(
     elements: I,
     len: usize,
     count: usize,
     random: &mut Random,
 ) -> impl Iterator<Item = I::Item> {
-    let (mut left, mut wanted) = (len, count.min(len));
+    let mut selection = Selection::new(len, count);
     let mut elements = elements.into_iter();
     std::iter::from_fn(move || {
-        while wanted > 0 {
+        while !selection.is_complete() {
             let element = elements.next()?;
-            let taken = random.below(left.max(1)) < wanted;
-            left = left.saturating_sub(1);
-            if taken {
-                wanted -= 1;
+            if selection.takes_next(random) {
                 return Some(element);
             }
         }

@@ -178,6 +178,7 @@ mod tests {
             assert_eq!(copy, ThinBytes::new(&all[..len]));
             assert!(copy.memory() > len);
         }
+        assert_eq!(ThinBytes::new(&all[..7]).memory(), 8);
         assert_eq!(ThinBytes::new(&all[..15]).memory(), 16);
         assert_eq!(ThinBytes::new(&all[..16]).memory(), 32);
     }

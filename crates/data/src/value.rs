@@ -1,6 +1,7 @@
 //! Values made of elements: what every such type offers, and all of them as one.
 
 use crate::{Encoding, Kind, List, Stream};
+use crate::{Encoding, Kind, List, Set};
 
 /// A type of value made of elements.
 ///
@@ -153,6 +154,7 @@ macro_rules! values {
 values! {
     List(List),
     Stream(Stream),
+    Set(Set),
 }
 
 const _: () = assert!(size_of::<Value>() <= 40);
