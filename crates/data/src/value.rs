@@ -2,6 +2,7 @@
 
 use crate::{Encoding, Kind, List, Stream};
 use crate::{Encoding, Kind, List, Set};
+use crate::{Encoding, Kind, List, SortedSet};
 
 /// A type of value made of elements.
 ///
@@ -155,6 +156,7 @@ values! {
     List(List),
     Stream(Stream),
     Set(Set),
+    SortedSet(SortedSet),
 }
 
 const _: () = assert!(size_of::<Value>() <= 40);
