@@ -4,6 +4,7 @@ use crate::{Encoding, Kind, List, Stream};
 use crate::{Encoding, Kind, List, Set};
 use crate::{Encoding, Kind, List, SortedSet};
 use crate::{Encoding, Kind, List, Set, Stream};
+use crate::{Encoding, Kind, List, Set, SortedSet, Stream};
 
 /// A type of value made of elements.
 ///
