@@ -1,9 +1,5 @@
 //! Values made of elements: what every such type offers, and all of them as one.
 
-use crate::{Encoding, Kind, List, Stream};
-use crate::{Encoding, Kind, List, Set};
-use crate::{Encoding, Kind, List, SortedSet};
-use crate::{Encoding, Kind, List, Set, Stream};
 use crate::{Encoding, Kind, List, Set, SortedSet, Stream};
 
 /// A type of value made of elements.
