@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod args;
+pub mod bitmap;
 pub mod blocking;
 pub mod call;
 pub mod commands;

@@ -74,6 +74,17 @@ impl CommandList {
         self.push_item(args, None)
     }
 
+    /// Appends a command whose last argument is `value`, which is shared, not copied. `false`: it
+    /// did not fit, and the list is as before.
+    #[must_use]
+    pub fn push_with<'a>(
+        &mut self,
+        args: impl IntoIterator<Item = &'a [u8]>,
+        value: &Blob,
+    ) -> bool {
+        self.push_item(args, Some(value))
+    }
+
     /// Appends a copy of `args`; a value received into its own allocation is shared, not copied.
     /// `false`: they did not fit, and the list is as before.
     #[must_use]

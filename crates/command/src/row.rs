@@ -309,10 +309,14 @@ impl KeySpec {
 /// The groups of Redis's documentation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Group {
+    /// Bits of strings.
+    Bitmap,
     /// Commands for the connection itself.
     Connection,
     /// Commands for keys of any type.
     Generic,
+    /// Approximate numbers of distinct elements.
+    HyperLogLog,
     /// Commands for the server.
     Server,
     /// Strings.
@@ -326,8 +330,10 @@ impl Group {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Bitmap => "bitmap",
             Self::Connection => "connection",
             Self::Generic => "generic",
+            Self::HyperLogLog => "hyperloglog",
             Self::Server => "server",
             Self::String => "string",
             Self::Transactions => "transactions",

@@ -4,6 +4,7 @@
 //! string; [`number`] reads and writes numbers by Redis' rules. There is no time here (deadlines
 //! are plain numbers) and nothing that finds a key: tables and stores are elsewhere.
 
+pub mod bits;
 mod blob;
 mod block;
 mod class;

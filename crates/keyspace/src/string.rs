@@ -73,6 +73,30 @@ impl<'a> StringMut<'a> {
         record.bytes_mut(0)
     }
 
+    /// Sets the string to bytes that stay bytes, as one that was modified in place: whatever they
+    /// spell, its encoding is `raw`.
+    pub fn set_raw(self, bytes: &[u8]) {
+        self.change(|record| {
+            if record.bytes_mut(0).len() == bytes.len() {
+                record.bytes_mut(0).copy_from_slice(bytes);
+            } else {
+                record.set(Text::Verbatim(bytes), record.deadline());
+                record.bytes_mut(0);
+            }
+        });
+    }
+
+    /// Makes a string that was looked at for a change, and is left as it is, bytes that lie ready:
+    /// its encoding is `raw` then. Nobody is told, for it says the same.
+    pub fn make_raw(self) {
+        if let Slot::Live(slot) = self.slot {
+            let record = slot.into_mut();
+            let held = (record.memory(), record.deadline());
+            record.bytes_mut(0);
+            self.site.books.correct(record, self.key.hash, held.0, held.1);
+        }
+    }
+
     /// Makes the record anew, in the place of an expired one if there is such, and changes it.
     fn create<R>(
         self,

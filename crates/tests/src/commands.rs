@@ -36,6 +36,20 @@ const TEMPLATES: &[(u32, &str)] = &[
     (5, "SETRANGE key offset value"),
     (3, "STRLEN key"),
     (2, "SUBSTR key offset offset"),
+    // Bits
+    (4, "SETBIT key bit-offset (0|1|junk)"),
+    (3, "GETBIT key bit-offset"),
+    (3, "BITCOUNT key [offset offset [BYTE|BIT|junk]]"),
+    (4, "BITPOS key (0|1) [offset [offset [BYTE|BIT|junk]]]"),
+    (1, "BITPOS key (0|1|2|junk) offset"),
+    (4, "BITOP (AND|OR|XOR) key key..."),
+    (2, "BITOP (NOT|junk) key key"),
+    (
+        5,
+        "BITFIELD key (GET bit-type bit-offset|[OVERFLOW (WRAP|SAT|FAIL|junk)] (SET|INCRBY) bit-type bit-offset integer)...",
+    ),
+    (2, "BITFIELD key (GET bit-type bit-offset)..."),
+    (2, "BITFIELD_RO key (GET bit-type bit-offset)... [SET bit-type bit-offset integer]"),
     // Keys
     (4, "DEL key..."),
     (2, "UNLINK key..."),

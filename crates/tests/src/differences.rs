@@ -41,6 +41,20 @@ pub const RULES: &[Rule] = &[
         ours: "-ERR CONFIG SET failed (possibly related to argument 'loglevel') - argument(s) must*, warning, nothing",
         theirs: "-ERR CONFIG SET failed (possibly related to argument 'loglevel') - argument(s) must*, warning",
     },
+    Rule {
+        reason: "since Redis 7.2 BITCOUNT looks at its arguments before the key",
+        applies: |arguments| is(arguments, 0, "BITCOUNT"),
+        example: &["BITCOUNT", "absent", "0", "x"],
+        ours: "-ERR *",
+        theirs: ":0",
+    },
+    Rule {
+        reason: "since Redis 7.2 BITPOS looks at its arguments before the key",
+        applies: |arguments| is(arguments, 0, "BITPOS"),
+        example: &["BITPOS", "absent", "1", "x"],
+        ours: "-ERR *",
+        theirs: ":*",
+    },
 ];
 
 /// Whether a rule explains that the two replies to a command differ.
@@ -53,10 +67,11 @@ pub fn excuse(arguments: &Arguments, ours: &Value, theirs: &Value) -> bool {
 }
 
 fn subcommand(arguments: &Arguments, name: &str, sub: &str) -> bool {
-    let is = |at: usize, word: &str| {
-        arguments.get(at).is_some_and(|a| a.eq_ignore_ascii_case(word.as_bytes()))
-    };
-    is(0, name) && is(1, sub)
+    is(arguments, 0, name) && is(arguments, 1, sub)
+}
+
+fn is(arguments: &Arguments, at: usize, word: &str) -> bool {
+    arguments.get(at).is_some_and(|a| a.eq_ignore_ascii_case(word.as_bytes()))
 }
 
 /// Whether `text` is `pattern`, in which `*` stands for anything.

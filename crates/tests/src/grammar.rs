@@ -57,6 +57,8 @@ enum Slot {
     Count,
     Name,
     Junk,
+    BitOffset,
+    BitType,
 }
 
 const SLOTS: &[(&str, Slot)] = &[
@@ -89,6 +91,8 @@ const SLOTS: &[(&str, Slot)] = &[
     ("count", Slot::Count),
     ("name", Slot::Name),
     ("junk", Slot::Junk),
+    ("bit-offset", Slot::BitOffset),
+    ("bit-type", Slot::BitType),
 ];
 
 impl Template {
@@ -321,6 +325,21 @@ impl Generator {
             Slot::Count => self.one_of(&["1", "10", "1000", "100000", "0", "-1", "x", "07"]),
             Slot::Name => self.one_of(&["", "worker", "a-b.c", "with space", "new\nline", "é"]),
             Slot::Junk => self.one_of(JUNK),
+            Slot::BitOffset => match self.rng.random_range(0..16) {
+                0 => self.one_of(&["4294967296", "4294967295000", "-1", "#9223372036854775807"]),
+                1 => self.one_of(JUNK),
+                2 => self.rng.random_range(0..10_000).to_string().into_bytes(),
+                3..6 => format!("#{}", self.rng.random_range(-1..12)).into_bytes(),
+                _ => self.rng.random_range(0..150).to_string().into_bytes(),
+            },
+            Slot::BitType => match self.rng.random_range(0..12) {
+                0 => self.one_of(&["u64", "i65", "u0", "i0", "U8", "8", "i", "i-1", "u+8", "u08"]),
+                1 => self.one_of(&["i64", "u63", "i1", "u1"]),
+                _ => {
+                    let sign = if self.rng.random_bool(0.5) { 'i' } else { 'u' };
+                    format!("{sign}{}", self.rng.random_range(1..=63)).into_bytes()
+                }
+            },
         }
     }
 

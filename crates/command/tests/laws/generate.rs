@@ -79,6 +79,7 @@ impl Generator {
             (Kind::Integer, "db" | "destination-db" | "index" | "index1" | "index2") => {
                 self.rng.random_range(0..3).to_string()
             }
+            (Kind::Integer, "bit" | "value") => self.rng.random_range(0..2).to_string(),
             (Kind::Integer, "protover") => self.rng.random_range(2..=3).to_string(),
             (Kind::Integer, "cursor") => "0".to_owned(),
             (Kind::Integer, _) => self.rng.random_range(-10..10).to_string(),
@@ -86,6 +87,7 @@ impl Generator {
             (_, "command") => "get".to_owned(),
             (_, "arg") => "a".to_owned(),
             (_, "type") => "string".to_owned(),
+            (_, "encoding") => self.pick(&["u1", "i4", "u8", "i13", "u63", "i64"]),
             _ => self.pick(&["", "1", "17", "x", "hello", "-3", "1.5", "0.1", "a b"]),
         }
     }
