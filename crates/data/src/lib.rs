@@ -28,7 +28,7 @@ pub use blob::{Blob, BlobBuilder, OutOfMemory};
 pub use class::allocated;
 pub use intset::{IntSet, IntSetRef};
 pub use limits::Limits;
-pub use list::{List, ListRef};
+pub use list::{List, ListIter, ListNode, ListRef, NodeLimit, Side};
 pub use packed::{Item, Packed, PackedRef};
 pub use random::{Random, Selection, choose};
 pub use record::{Encoding, Kind, Record};

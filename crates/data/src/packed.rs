@@ -12,8 +12,8 @@ use crate::number::parse_i64;
 use crate::text::IntBuffer;
 use std::cmp::Ordering;
 
-const HEAD: usize = 6;
-const END: u8 = 0xFF;
+pub(crate) const HEAD: usize = 6;
+pub(crate) const END: u8 = 0xFF;
 /// The number of items is not in the header.
 const MANY: usize = u16::MAX as usize;
 /// Longest sequence, in bytes: as in Redis, far below what its length field holds.
@@ -75,19 +75,47 @@ impl<'a> Item<'a> {
     pub fn packed_len(self) -> usize {
         let len = match self {
             Item::Int(value) => int_code(value).1,
-            Item::Bytes(bytes) => string_head(bytes.len()) + bytes.len(),
+            Item::Bytes(bytes) => string_head_len(bytes.len()) + bytes.len(),
         };
         len + back_len(len)
     }
 
     fn write(self, out: &mut Vec<u8>) {
-        let start = out.len();
+        let (head, len) = self.head();
+        let tail = self.tail();
+        out.extend_from_slice(&head[..len]);
+        out.extend_from_slice(tail);
+        write_back(len + tail.len(), out);
+    }
+
+    /// Writes the item to the front of `out`, which has room for its
+    /// [`packed_len`](Self::packed_len).
+    pub(crate) fn write_to(self, out: &mut [u8]) {
+        let (head, len) = self.head();
+        let tail = self.tail();
+        let end = len + tail.len();
+        out[..len].copy_from_slice(&head[..len]);
+        out[len..end].copy_from_slice(tail);
+        let (back, count) = back(end);
+        out[end..end + count].copy_from_slice(&back[..count]);
+    }
+
+    /// What stands before the bytes of a string, or all of an integer; its length.
+    #[inline]
+    fn head(self) -> ([u8; 9], usize) {
         match self {
-            Item::Int(value) => write_int(value, out),
-            Item::Bytes(bytes) => write_string(bytes, out),
+            Item::Int(value) => int_head(value),
+            Item::Bytes(bytes) => string_head(bytes.len()),
         }
-        let len = out.len() - start;
-        write_back(len, out);
+    }
+
+    /// What stands behind the head.
+    #[inline]
+    fn tail(self) -> &'a [u8] {
+        match self {
+            Item::Int(_) => &[],
+            Item::Bytes(bytes) => bytes,
+        }
     }
 }
 
@@ -103,30 +131,24 @@ fn int_code(value: i64) -> (u8, usize) {
     }
 }
 
-/// Encoding and contents of an integer, with their length.
-fn int_bytes(value: i64) -> ([u8; 9], usize) {
-    let mut bytes = [0; 9];
+fn int_head(value: i64) -> ([u8; 9], usize) {
+    let mut head = [0; 9];
     let (code, len) = int_code(value);
     match len {
-        1 => bytes[0] = value as u8,
+        1 => head[0] = value as u8,
         2 => {
             let bits = (value & 0x1FFF) as u16;
-            bytes[..2].copy_from_slice(&[code | (bits >> 8) as u8, bits as u8]);
+            head[..2].copy_from_slice(&(0xC000 | bits).to_be_bytes());
         }
         _ => {
-            bytes[0] = code;
-            bytes[1..].copy_from_slice(&value.to_le_bytes());
+            head[0] = code;
+            head[1..].copy_from_slice(&value.to_le_bytes());
         }
     }
-    (bytes, len)
+    (head, len)
 }
 
-fn write_int(value: i64, out: &mut Vec<u8>) {
-    let (bytes, len) = int_bytes(value);
-    out.extend_from_slice(&bytes[..len]);
-}
-
-fn string_head(len: usize) -> usize {
+fn string_head_len(len: usize) -> usize {
     match len {
         0..64 => 1,
         64..4096 => 2,
@@ -134,17 +156,18 @@ fn string_head(len: usize) -> usize {
     }
 }
 
-fn write_string(bytes: &[u8], out: &mut Vec<u8>) {
-    let len = bytes.len();
-    match string_head(len) {
-        1 => out.push(0x80 | len as u8),
-        2 => out.extend_from_slice(&[0xE0 | (len >> 8) as u8, len as u8]),
+fn string_head(len: usize) -> ([u8; 9], usize) {
+    let mut head = [0; 9];
+    let head_len = string_head_len(len);
+    match head_len {
+        1 => head[0] = 0x80 | len as u8,
+        2 => head[..2].copy_from_slice(&(0xE000 | len as u16).to_be_bytes()),
         _ => {
-            out.push(0xF0);
-            out.extend_from_slice(&(len as u32).to_le_bytes());
+            head[0] = 0xF0;
+            head[1..5].copy_from_slice(&(len as u32).to_le_bytes());
         }
     }
-    out.extend_from_slice(bytes);
+    (head, head_len)
 }
 
 /// Bytes that tell the length `len` backwards.
@@ -158,12 +181,20 @@ fn back_len(len: usize) -> usize {
     }
 }
 
-fn write_back(len: usize, out: &mut Vec<u8>) {
-    let count = back_len(len);
-    for at in 0..count {
+/// The length `len`, readable backwards; how many bytes that takes.
+#[inline]
+fn back(len: usize) -> ([u8; 5], usize) {
+    let (mut back, count) = ([0; 5], back_len(len));
+    for (at, byte) in back[..count].iter_mut().enumerate() {
         let bits = (len >> (7 * (count - 1 - at))) as u8 & 0x7F;
-        out.push(if at == 0 { bits } else { bits | 0x80 });
+        *byte = if at == 0 { bits } else { bits | 0x80 };
     }
+    (back, count)
+}
+
+fn write_back(len: usize, out: &mut Vec<u8>) {
+    let (back, count) = back(len);
+    out.extend_from_slice(&back[..count]);
 }
 
 /// A packed sequence, borrowed. A *position* is the byte offset of an item; it is good until the
@@ -194,11 +225,8 @@ impl<'a> PackedRef<'a> {
         while *bytes.get(at)? != END {
             let len = checked_len(bytes, at)?;
             let next = at.checked_add(len)?.checked_add(back_len(len))?;
-            let mut back = [0; 5];
-            let told = &mut Vec::new();
-            write_back(len, told);
-            back[..told.len()].copy_from_slice(told);
-            if bytes.get(at + len..next)? != &back[..told.len()] {
+            let (back, count) = back(len);
+            if bytes.get(at + len..next)? != &back[..count] {
                 return None;
             }
             at = next;
@@ -360,6 +388,12 @@ impl<'a> PackedRef<'a> {
         PackedIter { packed: self, at, end: self.end() }
     }
 
+    /// The items before the position `end`.
+    #[inline]
+    pub fn iter_until(self, end: usize) -> PackedIter<'a> {
+        PackedIter { packed: self, at: HEAD, end }
+    }
+
     /// A copy of the sequence.
     #[must_use]
     pub fn to_packed(self) -> Packed {
@@ -489,9 +523,9 @@ impl Packed {
     /// Overwrites the integer at `at` with another one, in place if that takes as many bytes.
     #[inline]
     pub fn set_int(&mut self, at: usize, value: i64) {
-        let (_, len) = int_code(value);
+        let (head, len) = int_head(value);
         if item_len(&self.bytes, at) == len {
-            self.bytes[at..at + len].copy_from_slice(&int_bytes(value).0[..len]);
+            self.bytes[at..at + len].copy_from_slice(&head[..len]);
         } else {
             self.replace(at, Item::Int(value));
         }

@@ -1,6 +1,6 @@
 //! Watches, expiry, flushing, access clocks and what is recorded.
 
-use kevy_data::{Change, List, ListRef};
+use kevy_data::{Change, List, ListRef, NodeLimit, Side};
 use kevy_keyspace::{
     Changed, Changes, Context, DatabaseFigures, Expiry, Keyspace, Lfu, Placement, Store, Text,
     WrongType,
@@ -450,6 +450,10 @@ fn a_store_may_move_between_threads() {
     assert_send::<Store>();
 }
 
+fn append(list: &mut List, element: &[u8]) {
+    list.push(Side::Right, Text::Bytes(element), NodeLimit::new(-2));
+}
+
 #[test]
 fn collections_come_and_go_with_their_elements() {
     let mut server = Server::new();
@@ -464,7 +468,11 @@ fn collections_come_and_go_with_their_elements() {
     assert_eq!((nothing.result, nothing.created, nothing.changed), (1, false, false));
     assert!(!ks.exists(&key));
 
-    let made = ks.update::<List, _>(&key, |list| list.push_back(b"x")).unwrap();
+    let made = ks.update::<List, _>(&key, |list| {
+        append(list, b"x");
+        Change::Changed(())
+    });
+    let made = made.unwrap();
     assert!(made.created && made.changed && !made.removed);
     assert_eq!(ks.kind(&key), Some(kevy_data::Kind::List));
     assert_eq!(ks.string(&key), Err(WrongType));
@@ -472,7 +480,7 @@ fn collections_come_and_go_with_their_elements() {
     // Beyond what lies inside a record, and back.
     for round in 0..3 {
         let grown = ks.update_existing::<List, _>(&key, |list| {
-            (0..200).for_each(|_| _ = list.push_back(b"some element"));
+            (0..200).for_each(|_| append(list, b"some element"));
             Change::Changed(())
         });
         assert!(grown.unwrap().is_some_and(|grown| !grown.created));
@@ -487,7 +495,7 @@ fn collections_come_and_go_with_their_elements() {
     assert!(!ks.exists(&key));
     assert!(!ks.put_value(&key, List::default()));
     let mut list = List::default();
-    let _ = list.push_back(b"y");
+    append(&mut list, b"y");
     assert!(!ks.put_value(&key, list.clone()) && ks.put_value(&text, list));
     assert_eq!(ks.read::<List>(&text).unwrap().map(ListRef::len), Some(1));
 }
