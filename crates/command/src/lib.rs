@@ -19,6 +19,7 @@ pub mod error;
 pub mod families;
 pub mod generic;
 pub mod glob;
+pub mod hashes;
 mod lcs;
 pub mod list;
 pub mod row;

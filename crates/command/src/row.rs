@@ -319,6 +319,8 @@ pub enum Group {
     HyperLogLog,
     /// Commands for the server.
     Server,
+    /// Hashes.
+    Hash,
     /// Strings.
     String,
     /// `MULTI` and what belongs to it.
@@ -334,6 +336,7 @@ impl Group {
             Self::Connection => "connection",
             Self::Generic => "generic",
             Self::HyperLogLog => "hyperloglog",
+            Self::Hash => "hash",
             Self::Server => "server",
             Self::String => "string",
             Self::Transactions => "transactions",

@@ -8,7 +8,9 @@ pub mod bits;
 mod blob;
 mod block;
 mod class;
+mod expiry;
 mod float;
+mod hash;
 pub mod intset;
 mod limits;
 mod list;
@@ -26,6 +28,8 @@ mod walk;
 
 pub use blob::{Blob, BlobBuilder, OutOfMemory};
 pub use class::allocated;
+pub use expiry::{Due, ExpiryIndex};
+pub use hash::{Field, Fields, Hash, HashLimits, HashRef};
 pub use intset::{IntSet, IntSetRef};
 pub use limits::Limits;
 pub use list::{List, ListIter, ListNode, ListRef, NodeLimit, Side};

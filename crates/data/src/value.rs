@@ -1,6 +1,6 @@
 //! Values made of elements: what every such type offers, and all of them as one.
 
-use crate::{Encoding, Kind, List, Set, SortedSet, Stream};
+use crate::{Encoding, Hash, Kind, List, Set, SortedSet, Stream};
 
 /// A type of value made of elements.
 ///
@@ -151,6 +151,7 @@ macro_rules! values {
 }
 
 values! {
+    Hash(Hash),
     List(List),
     Stream(Stream),
     Set(Set),

@@ -80,7 +80,7 @@ impl Garbage {
         *bytes = rest - (rest as u128 * freed as u128 / held as u128) as usize;
         if database.table.len() == 0 {
             freed += database.books.expiry.clear_slice(budget.saturating_sub(freed));
-            if database.books.expiry.len() == 0 {
+            if database.books.expiry.is_empty() {
                 self.databases.pop_front();
             }
         }

@@ -11,7 +11,6 @@ mod access;
 mod changes;
 mod collection;
 mod entry;
-mod expiry;
 mod garbage;
 mod keyspace;
 mod placement;

@@ -2,11 +2,10 @@
 
 use crate::Key;
 use crate::changes::{Changed, Changes};
-use crate::expiry::ExpiryIndex;
 use crate::garbage::Garbage;
 use crate::table::Table;
 use crate::watches::{Presence, Watches};
-use kevy_data::{Record, allocated};
+use kevy_data::{ExpiryIndex, Record, allocated};
 
 /// What a store has counted since it was made, or since [`Store::reset_stats`].
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]

@@ -38,7 +38,7 @@ pub const STRING: &[&Row] = &[
 
 /// Writes a string as it lies in the keyspace; large ones are shared, not copied.
 #[inline]
-fn write_string(reply: &mut Reply<'_>, value: StringRef<'_>) {
+pub(crate) fn write_string(reply: &mut Reply<'_>, value: StringRef<'_>) {
     match value {
         StringRef::Int(value) => reply.bulk_integer(value),
         StringRef::Bytes(bytes) => reply.bulk(bytes),

@@ -6,7 +6,7 @@ use kevy_command::{
     PlacedKey, Reply, ReplyMode, Row, Run, Session, Settings, Table, connection,
 };
 use kevy_command::{Categories, Doc, Flags, Group};
-use kevy_data::List;
+use kevy_data::{Hash, List};
 use kevy_keyspace::{Changed, Changes, Context, Keyspace, Kind, Placement, Record, Store};
 use kevy_resp::Proto;
 use std::collections::BTreeMap;
@@ -353,6 +353,16 @@ fn canonical(record: &Record) -> Vec<u8> {
         Kind::String => item(&record.string().unwrap().to_vec()),
         Kind::List => {
             record.collection::<List>().unwrap().iter().for_each(|element| item(&element.to_vec()));
+        }
+        Kind::Hash => {
+            let mut fields = BTreeMap::new();
+            record.collection::<Hash>().unwrap().at(i64::MIN).for_each(|field| {
+                let deadline = format!("{:?}", field.deadline).into_bytes();
+                fields.insert(field.name.to_vec(), (field.value.to_vec(), deadline));
+            });
+            for (name, (value, deadline)) in fields {
+                [name, value, deadline].iter().for_each(|part| item(part));
+            }
         }
         kind => panic!("{kind:?}"),
     }

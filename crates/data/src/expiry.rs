@@ -1,11 +1,11 @@
-//! The order in which the keys of a database expire.
+//! The order in which many things expire: the keys of a database, the fields of a hash.
 
-use kevy_data::allocated;
+use crate::allocated;
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Unbounded};
 
-/// A deadline in Unix milliseconds and the hash of the key that it belongs to.
-type Due = (i64, u64);
+/// A deadline in Unix milliseconds and the hash of the key (or field) that it belongs to.
+pub type Due = (i64, u64);
 
 /// Entries of a full leaf: 1 KiB, a size class of the allocator.
 const LEAF: usize = 64;
@@ -17,15 +17,15 @@ const DIRECTORY_ENTRY: usize = 72;
 
 const LOWEST: Due = (i64::MIN, 0);
 
-/// All deadlines of a database in order: a sorted sequence cut into leaves, under a directory of
+/// All deadlines of a database, or of a large hash, in order: a sorted sequence cut into leaves, under a directory of
 /// their lower bounds.
 ///
-/// Entries name keys by hash; whoever takes one looks for a record of that hash and deadline. Two
-/// keys may share both and then have two equal entries, which are never parted to two leaves.
+/// Entries name keys (or fields) by hash; whoever takes one looks for a record of that hash and
+/// deadline. Two may share both and then have two equal entries, which are never parted to two leaves.
 /// Leaves that are only appended to, as with one time to live for all keys, stay full: 16 bytes
 /// a key; random insertion fills them to two thirds.
-#[derive(Default)]
-pub(crate) struct ExpiryIndex {
+#[derive(Clone, Default, Debug)]
+pub struct ExpiryIndex {
     /// By lower bound; the first leaf's is `LOWEST`. Only a sole leaf may be empty.
     leaves: BTreeMap<Due, Vec<Due>>,
     len: usize,
@@ -34,13 +34,18 @@ pub(crate) struct ExpiryIndex {
 
 impl ExpiryIndex {
     /// Number of deadlines.
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.len
+    }
+
+    /// Whether there is no deadline.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
     }
 
     /// The earliest deadline.
     #[inline]
-    pub(crate) fn first(&self) -> Option<i64> {
+    pub fn first(&self) -> Option<i64> {
         if self.len == 0 {
             return None;
         }
@@ -48,18 +53,38 @@ impl ExpiryIndex {
         leaf.first().map(|due| due.0)
     }
 
+    /// The latest deadline.
+    pub fn last(&self) -> Option<i64> {
+        let (_, leaf) = self.leaves.last_key_value()?;
+        leaf.last().map(|due| due.0)
+    }
+
+    /// How many deadlines are before `now_ms`.
+    pub fn count_before(&self, now_ms: i64) -> usize {
+        let mut count = 0;
+        for leaf in self.leaves.values() {
+            let before = leaf.partition_point(|due| due.0 < now_ms);
+            count += before;
+            if before < leaf.len() {
+                break;
+            }
+        }
+        count
+    }
+
     /// The mean of all deadlines; 0 if there are none.
-    pub(crate) fn mean(&self) -> i64 {
+    pub fn mean(&self) -> i64 {
         if self.len == 0 { 0 } else { (self.sum / self.len as i128) as i64 }
     }
 
     /// Bytes held from the allocator.
-    pub(crate) fn memory(&self) -> usize {
+    pub fn memory(&self) -> usize {
         const BYTES: usize = allocated(LEAF * size_of::<Due>());
         self.leaves.len() * (BYTES + DIRECTORY_ENTRY)
     }
 
-    pub(crate) fn insert(&mut self, deadline: i64, hash: u64) {
+    /// Adds an entry.
+    pub fn insert(&mut self, deadline: i64, hash: u64) {
         let due = (deadline, hash);
         self.len += 1;
         self.sum += i128::from(deadline);
@@ -80,7 +105,8 @@ impl ExpiryIndex {
         }
     }
 
-    pub(crate) fn remove(&mut self, deadline: i64, hash: u64) {
+    /// Removes an entry, if it is there.
+    pub fn remove(&mut self, deadline: i64, hash: u64) {
         let due = (deadline, hash);
         let Some((bound, leaf)) = self.leaves.range_mut(..=due).next_back() else { return };
         let Ok(at) = leaf.binary_search(&due) else { return };
@@ -94,7 +120,7 @@ impl ExpiryIndex {
     }
 
     /// Takes the earliest entry if its deadline is before `now_ms`.
-    pub(crate) fn pop_before(&mut self, now_ms: i64) -> Option<Due> {
+    pub fn pop_before(&mut self, now_ms: i64) -> Option<Due> {
         let (_, leaf) = self.leaves.iter_mut().next()?;
         let due = *leaf.first().filter(|due| due.0 < now_ms)?;
         leaf.remove(0);
@@ -107,7 +133,7 @@ impl ExpiryIndex {
     }
 
     /// Drops up to `budget` leaves, the earliest first; how many.
-    pub(crate) fn clear_slice(&mut self, budget: usize) -> usize {
+    pub fn clear_slice(&mut self, budget: usize) -> usize {
         let mut dropped = 0;
         while dropped < budget
             && let Some((_, leaf)) = self.leaves.pop_first()
@@ -190,6 +216,11 @@ mod tests {
         assert_eq!(held, expected);
         assert_eq!(index.len(), expected.len());
         assert_eq!(index.first(), expected.first().map(|due| due.0));
+        assert_eq!(index.last(), expected.last().map(|due| due.0));
+        for now_ms in [-60, -7, 0, 9, 60] {
+            let before = expected.iter().filter(|due| due.0 < now_ms).count();
+            assert_eq!(index.count_before(now_ms), before);
+        }
         for (bound, leaf) in &index.leaves {
             assert!(!leaf.is_empty() && leaf.first() >= Some(bound));
         }
