@@ -7,6 +7,7 @@ use crate::connection::CONNECTION;
 use crate::generic::GENERIC;
 use crate::hashes::HASH;
 use crate::server::SERVER;
+use crate::sets::SETS;
 use crate::string::STRING;
 use crate::transactions::TRANSACTIONS;
 
@@ -16,6 +17,7 @@ pub const FAMILIES: &[&[&Row]] = &[
     STRING,
     BITMAP,
     HASH,
+    SETS,
     GENERIC,
     CONNECTION,
     TRANSACTIONS,

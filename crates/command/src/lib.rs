@@ -25,6 +25,7 @@ pub mod list;
 pub mod row;
 pub mod server;
 pub mod session;
+pub mod sets;
 pub mod string;
 pub mod syntax;
 pub mod table;

@@ -321,6 +321,8 @@ pub enum Group {
     Server,
     /// Hashes.
     Hash,
+    /// Sets.
+    Set,
     /// Strings.
     String,
     /// `MULTI` and what belongs to it.
@@ -338,6 +340,7 @@ impl Group {
             Self::HyperLogLog => "hyperloglog",
             Self::Hash => "hash",
             Self::Server => "server",
+            Self::Set => "set",
             Self::String => "string",
             Self::Transactions => "transactions",
         }

@@ -13,13 +13,15 @@ const FAR: i64 = 60_000;
 /// Makes calls over a few keys, so that they meet.
 pub(crate) struct Generator {
     rng: StdRng,
+    /// Where the number of the keys stands that are still to come.
+    numkeys: Option<usize>,
     /// The time about which absolute times lie, in Unix milliseconds.
     pub(crate) now_ms: i64,
 }
 
 impl Generator {
     pub(crate) fn new(seed: u64, now_ms: i64) -> Self {
-        Self { rng: StdRng::seed_from_u64(seed), now_ms }
+        Self { rng: StdRng::seed_from_u64(seed), numkeys: None, now_ms }
     }
 
     pub(crate) fn rng(&mut self) -> &mut StdRng {
@@ -39,6 +41,11 @@ impl Generator {
             return;
         }
         let times = if argument.multiple { self.rng.random_range(1..=4) } else { 1 };
+        if argument.kind == Kind::Key
+            && let Some(at) = self.numkeys.take()
+        {
+            call[at] = times.to_string().into_bytes();
+        }
         for _ in 0..times {
             self.once(argument, call);
         }
@@ -47,6 +54,9 @@ impl Generator {
     fn once(&mut self, argument: &Argument, call: &mut Vec<Vec<u8>>) {
         if let Some(token) = &argument.token {
             call.push(token.as_bytes().to_vec());
+        }
+        if argument.name == "numkeys" {
+            self.numkeys = Some(call.len());
         }
         match argument.kind {
             Kind::PureToken => {}

@@ -6,10 +6,10 @@ use kevy_command::{
     PlacedKey, Reply, ReplyMode, Row, Run, Session, Settings, Table, connection,
 };
 use kevy_command::{Categories, Doc, Flags, Group};
-use kevy_data::{Hash, List};
+use kevy_data::{Hash, Item, List, Set};
 use kevy_keyspace::{Changed, Changes, Context, Keyspace, Kind, Placement, Record, Store};
 use kevy_resp::Proto;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 /// The container that the server crate makes, here of the session's subcommands alone.
@@ -363,6 +363,10 @@ fn canonical(record: &Record) -> Vec<u8> {
             for (name, (value, deadline)) in fields {
                 [name, value, deadline].iter().for_each(|part| item(part));
             }
+        }
+        Kind::Set => {
+            let members = record.collection::<Set>().unwrap().iter().map(Item::to_vec);
+            members.collect::<BTreeSet<_>>().iter().for_each(|member| item(member));
         }
         kind => panic!("{kind:?}"),
     }

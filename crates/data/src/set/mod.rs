@@ -228,6 +228,12 @@ impl Set {
         Set { members }
     }
 
+    /// An empty set that stays a table, for gathering members that are not to be kept.
+    #[must_use]
+    pub fn large() -> Self {
+        Set { members: Members::Table(Box::default()) }
+    }
+
     /// Prepares for about `expected` members to be added, the first of them `first`, so that the
     /// set need not change over in between.
     pub fn expect(&mut self, expected: usize, first: Item<'_>, limits: &Limits) {
@@ -239,6 +245,29 @@ impl Set {
             Members::Packed(_) if expected > limits.set_max_listpack_entries => self.become_table(),
             _ => {}
         }
+    }
+
+    /// Adds about `expected` members; how many of them were not there. If none is added, the set
+    /// stays as it is, its representation included.
+    pub fn extend<'i>(
+        &mut self,
+        expected: usize,
+        items: impl IntoIterator<Item = Item<'i>>,
+        limits: &Limits,
+    ) -> usize {
+        let mut prepared = expected <= 1 && !self.is_empty();
+        let mut added = 0;
+        for item in items {
+            if !prepared {
+                if self.as_ref().contains_item(item) {
+                    continue;
+                }
+                self.expect(expected, item, limits);
+                prepared = true;
+            }
+            added += usize::from(self.insert(item, limits));
+        }
+        added
     }
 
     /// Adds a member; whether it was not there.
@@ -358,28 +387,6 @@ impl Set {
             }
             Members::Table(_) => {}
         }
-    }
-
-    /// Makes it a set of integers in one piece again, if all members are integers and not too
-    /// many: for results of operations on sets.
-    pub fn compact(&mut self, limits: &Limits) {
-        let view = self.as_ref();
-        let is_int = |item: Item<'_>| matches!(item, Item::Int(_));
-        if matches!(self.members, Members::Ints(_))
-            || view.len() > limits.set_max_intset_entries.min(INTS_MAX)
-            || !view.iter().all(is_int)
-        {
-            return;
-        }
-        let mut values: Vec<_> = view
-            .iter()
-            .filter_map(|item| match item {
-                Item::Int(value) => Some(value),
-                Item::Bytes(_) => None,
-            })
-            .collect();
-        values.sort_unstable();
-        self.members = Members::Ints(values.into_iter().collect());
     }
 
     /// Gives back the memory that is not needed.

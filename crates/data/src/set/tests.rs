@@ -94,15 +94,18 @@ fn what_is_expected_chooses_the_encoding() {
 }
 
 #[test]
-fn results_become_integers_again() {
-    let limits = &small_limits(4, 2);
-    let mut set = set_of(["a", "1", "2", "30"], limits);
-    set.compact(limits);
+fn what_adds_nothing_changes_nothing() {
+    let limits = &Limits::DEFAULT;
+    let mut set = set_of(["1", "2", "x"], limits);
+    let again = || std::iter::repeat_n(Item::Int(1), 300);
+    assert_eq!(set.extend(300, again(), limits), 0);
+    assert_eq!(encoding(&set), Encoding::Listpack);
+    assert_eq!(set.extend(301, again().chain([Item::Bytes(b"y")]), limits), 1);
     assert_eq!(encoding(&set), Encoding::Hashtable);
-    set.remove(Item::of(b"a"));
-    set.compact(limits);
-    assert_eq!(encoding(&set), Encoding::Intset);
-    assert_eq!(texts(set.as_ref()), ["1", "2", "30"].map(|t| t.as_bytes().to_vec()).into());
+    let none = Limits { set_max_listpack_entries: 0, ..Limits::DEFAULT };
+    let mut single = set_of(["x"], limits);
+    assert_eq!(single.extend(1, [Item::Bytes(b"x")], &none), 0);
+    assert_eq!(encoding(&single), Encoding::Listpack);
 }
 
 #[test]
@@ -255,7 +258,10 @@ proptest! {
                     });
                     prop_assert_eq!(before - model.len(), count.min(before));
                 }
-                12 => set.compact(&limits),
+                12 => {
+                    let added = set.extend(seed as usize % 10, [item, item], &limits);
+                    prop_assert_eq!(added == 1, model.insert(text.clone()));
+                }
                 _ => set.expect(seed as usize % 10, item, &limits),
             }
             let view = set.as_ref();
