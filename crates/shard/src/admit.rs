@@ -163,7 +163,7 @@ fn admit_body(
 ) -> Next {
     if paused != Paused::Nothing {
         conn.input.body = Some(body);
-        return Next::Wait(Why::Paused);
+        return Next::Wait(Why::Paused(paused));
     }
     let first = round.material.spans.len();
     let (own, spans) = (*body).finish();
@@ -183,7 +183,7 @@ fn admit_one(
 ) -> Next {
     let args = words.args(&round.material.spans, runner.world.placement);
     if paused != Paused::Nothing && waits_for_pause(paused, runner.table, &args, &conn.session) {
-        return Next::Wait(Why::Paused);
+        return Next::Wait(Why::Paused(paused));
     }
     let house = House { settings: runner.settings, table: runner.table, full: runner.full };
     let admitted = gates::admit(&mut conn.session, &house, &args);

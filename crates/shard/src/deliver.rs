@@ -54,12 +54,14 @@ impl<C: Commands> Shard<C> {
                 }
             }
             Why::GoOn => self.let_go_on(id),
-            Why::Paused => {
+            Why::Paused(held_by) if held_by == self.world.paused(self.now.unix_ms()) => {
                 conn.lane = Lane::Paused;
                 conn.session.client.set_flags(ClientFlags::BLOCKED, true);
                 self.paused.push(id);
-                self.pause_seen = self.world.paused(self.now.unix_ms());
+                self.pause_seen = held_by;
             }
+            // The pause has ended while the commands before were under way.
+            Why::Paused(_) => self.let_go_on(id),
             Why::Barrier => self.ask_barrier(id),
             Why::Closed => return self.close(id),
         }

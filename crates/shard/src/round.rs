@@ -16,6 +16,7 @@
 use crate::door::StoreId;
 use crate::service::ConnId;
 use crate::work::{Item, Job, Material, Piece, StoreSet};
+use crate::world::Paused;
 use kevy_command::Output;
 
 /// Most commands in a chunk; also bounds how long a component holds its stores.
@@ -56,8 +57,8 @@ pub(crate) enum Why {
     Drained,
     /// The next command has to wait until those before it have run, or for the next round.
     GoOn,
-    /// `CLIENT PAUSE` holds the next command back.
-    Paused,
+    /// `CLIENT PAUSE` holds the next command back, having suspended this.
+    Paused(Paused),
     /// A reply waits for all shards.
     Barrier,
     /// No more commands are taken from the connection.

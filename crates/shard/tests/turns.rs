@@ -4,9 +4,9 @@
 
 use kevy_command::{Output, Settings, Table, families::FAMILIES};
 use kevy_shard::service::{Action, ConnId, Event, Now, Peer, PeerAddress, Service};
-use kevy_shard::{Commands, Shard, World, WorldOptions};
+use kevy_shard::{Commands, Hook, Moment, Shard, World, WorldOptions};
 use std::any::Any;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 struct All(Table);
 
@@ -30,11 +30,16 @@ struct Rig {
 
 impl Rig {
     fn new(shards: usize, settings: Settings) -> Self {
+        Self::hooked(shards, settings, None)
+    }
+
+    fn hooked(shards: usize, settings: Settings, hook: Option<Hook>) -> Self {
         let commands = Arc::new(All(Table::new(FAMILIES).unwrap()));
         let options = WorldOptions {
             shards,
             settings,
             commands: commands.0.len(),
+            hook,
             ..WorldOptions::default()
         };
         let world = World::new(options);
@@ -219,6 +224,25 @@ fn a_pause_does_not_change_what_a_refused_exec_says() {
     let text = "-EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' \
                 command\r\n";
     assert_eq!(rig.output(0, conn), text);
+}
+
+#[test]
+fn a_pause_that_ends_while_earlier_commands_run_holds_nobody_back() {
+    let world = Arc::new(OnceLock::<Arc<World>>::new());
+    let ends = Arc::clone(&world);
+    let hook: Hook = Box::new(move |_, moment| {
+        if let (Moment::Taken, Some(world)) = (moment, ends.get()) {
+            world.unpause();
+        }
+    });
+    let mut rig = Rig::hooked(2, Settings::default(), Some(hook));
+    let conn = rig.connect(0);
+    rig.world.pause(i64::MAX, false, rig.now.unix_ms());
+    let _ = world.set(Arc::clone(&rig.world));
+    let mut got = rig.ask(0, conn, "GET a\r\nSET a 1\r\n");
+    rig.turn(0, &[]);
+    got += &rig.output(0, conn);
+    assert_eq!(got, "$-1\r\n+OK\r\n");
 }
 
 #[test]
