@@ -9,6 +9,7 @@ mod blob;
 mod block;
 mod class;
 mod expiry;
+pub mod dump;
 mod float;
 mod hash;
 pub mod intset;
