@@ -5,7 +5,7 @@ use super::packed::Sequence;
 use super::read::{Malformed, Reader};
 use super::write::Writer;
 use super::ziplist;
-use crate::{IntBuffer, Limits, List, ListRef, Packed};
+use crate::{Collection, IntBuffer, Limits, List, ListNode, ListRef, NodeLimit, Side, Text};
 
 /// A node that is one large element.
 const PLAIN: u64 = 1;
@@ -14,37 +14,65 @@ const PACKED: u64 = 2;
 
 pub(super) fn write(list: ListRef<'_>, writer: &mut Writer<'_>) {
     writer.byte(code::LIST_QUICKLIST_2);
-    let packed: Packed = list.iter().collect();
-    writer.length(1);
-    writer.length(PACKED);
-    writer.string(packed.as_ref().bytes());
+    writer.length(list.nodes().count() as u64);
+    for node in list.nodes() {
+        match node {
+            ListNode::Packed(packed) => {
+                writer.length(PACKED);
+                writer.string(packed.bytes());
+            }
+            ListNode::Plain(blob) => {
+                writer.length(PLAIN);
+                writer.string(blob.as_bytes());
+            }
+        }
+    }
 }
 
-pub(super) fn read(code: u8, reader: &mut Reader<'_>, _: &Limits) -> Result<List, Malformed> {
+pub(super) fn read(code: u8, reader: &mut Reader<'_>, limits: &Limits) -> Result<List, Malformed> {
+    let limit = NodeLimit::new(limits.list_max_listpack_size);
     let mut list = List::default();
-    let mut buffer = IntBuffer::new();
-    let nodes = if code == code::LIST_ZIPLIST { 1 } else { reader.length()? };
-    for _ in 0..nodes {
-        let packed = code == code::LIST_QUICKLIST_2
-            && match reader.length()? {
-                PACKED => true,
-                PLAIN => false,
-                _ => return Err(Malformed),
-            };
-        let node = reader.string()?;
-        let bytes = node.as_bytes(&mut buffer);
-        let sequence = match code {
-            code::LIST_QUICKLIST_2 if packed => Sequence::read(bytes)?,
-            code::LIST_QUICKLIST | code::LIST_ZIPLIST => Sequence::Made(ziplist::read(bytes)?),
-            _ => {
-                list.push_back(bytes);
-                continue;
+    let buffer = &mut IntBuffer::new();
+    match code {
+        code::LIST => {
+            for _ in 0..reader.length()? {
+                list.push(Side::Right, reader.string()?.text(), limit);
             }
-        };
-        let mut buffer = IntBuffer::new();
-        sequence.as_ref().iter().for_each(|item| {
-            list.push_back(item.text(&mut buffer));
-        });
+        }
+        code::LIST_ZIPLIST => {
+            // One that is larger than a node is divided.
+            let items = ziplist::read(reader.string()?.as_bytes(buffer))?;
+            for item in items.as_ref().iter() {
+                list.push(Side::Right, Text::Bytes(item.text(buffer)), limit);
+            }
+        }
+        code::LIST_QUICKLIST => {
+            for _ in 0..reader.length()? {
+                let items = ziplist::read(reader.string()?.as_bytes(buffer))?;
+                list.push_node(ListNode::Packed(items.as_ref()));
+            }
+        }
+        _ => {
+            for _ in 0..reader.length()? {
+                read_node(&mut list, reader, limit)?;
+            }
+        }
     }
-    if crate::Collection::is_empty(&list) { Err(Malformed) } else { Ok(list) }
+    list.settle(limit);
+    if list.is_empty() { Err(Malformed) } else { Ok(list) }
+}
+
+fn read_node(list: &mut List, reader: &mut Reader<'_>, limit: NodeLimit) -> Result<(), Malformed> {
+    let container = reader.length()?;
+    let node = reader.string()?;
+    match container {
+        PACKED => {
+            let buffer = &mut IntBuffer::new();
+            let sequence = Sequence::read(node.as_bytes(buffer))?;
+            list.push_node(ListNode::Packed(sequence.as_ref()));
+        }
+        PLAIN => list.push(Side::Right, node.text(), limit),
+        _ => return Err(Malformed),
+    }
+    Ok(())
 }

@@ -12,20 +12,25 @@
 //! allocated for elements that a length only announces.
 
 mod code;
+mod hash;
 mod list;
 mod lzf;
 mod packed;
 mod read;
+mod set;
+mod sorted_set;
+mod stream;
 mod string;
 #[cfg(test)]
 mod tests;
 mod write;
 mod ziplist;
+mod zipmap;
 
 pub use read::{Chunk, Malformed, Reader};
 pub use write::Writer;
 
-use crate::{Kind, Limits, List, Record};
+use crate::{Hash, Limits, List, Record, Set, SortedSet, Stream};
 use crc::{CRC_64_REDIS, Crc, Table};
 use std::fmt;
 
@@ -123,18 +128,18 @@ pub fn restore(key: &[u8], payload: &[u8], limits: &Limits) -> Result<Record, Re
 
 /// Writes the value of a record with the code in front.
 pub fn write(record: &Record, writer: &mut Writer<'_>) {
-    match record.kind() {
-        Kind::String => {
-            if let Some(value) = record.string() {
-                string::write(value, writer);
-            }
-        }
-        Kind::List => {
-            if let Some(value) = record.collection::<List>() {
-                list::write(value, writer);
-            }
-        }
-        _ => {}
+    if let Some(value) = record.string() {
+        string::write(value, writer);
+    } else if let Some(value) = record.collection::<List>() {
+        list::write(value, writer);
+    } else if let Some(value) = record.collection::<Set>() {
+        set::write(value, writer);
+    } else if let Some(value) = record.collection::<SortedSet>() {
+        sorted_set::write(value, writer);
+    } else if let Some(value) = record.collection::<Hash>() {
+        hash::write(value, writer);
+    } else if let Some(value) = record.collection::<Stream>() {
+        stream::write(value, writer);
     }
 }
 
@@ -144,11 +149,28 @@ pub fn write(record: &Record, writer: &mut Writer<'_>) {
 /// It is of no known type, or damaged.
 pub fn read(key: &[u8], reader: &mut Reader<'_>, limits: &Limits) -> Result<Record, Malformed> {
     let code = reader.byte()?;
-    match code {
-        code::STRING => string::read(key, reader),
+    Ok(match code {
+        code::STRING => string::read(key, reader)?,
         code::LIST | code::LIST_ZIPLIST | code::LIST_QUICKLIST | code::LIST_QUICKLIST_2 => {
-            Ok(Record::of(key, list::read(code, reader, limits)?, None))
+            Record::of(key, list::read(code, reader, limits)?, None)
         }
-        _ => Err(Malformed),
-    }
+        code::SET | code::SET_INTSET | code::SET_LISTPACK => {
+            Record::of(key, set::read(code, reader, limits)?, None)
+        }
+        code::ZSET | code::ZSET_2 | code::ZSET_ZIPLIST | code::ZSET_LISTPACK => {
+            Record::of(key, sorted_set::read(code, reader, limits)?, None)
+        }
+        code::HASH
+        | code::HASH_ZIPMAP
+        | code::HASH_ZIPLIST
+        | code::HASH_LISTPACK
+        | code::HASH_METADATA_EARLY
+        | code::HASH_LISTPACK_EX_EARLY
+        | code::HASH_METADATA
+        | code::HASH_LISTPACK_EX => Record::of(key, hash::read(code, reader, limits)?, None),
+        code::STREAM | code::STREAM_2 | code::STREAM_3 => {
+            Record::of(key, stream::read(code, reader)?, None)
+        }
+        _ => return Err(Malformed),
+    })
 }

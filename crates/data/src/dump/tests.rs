@@ -1,6 +1,8 @@
 use super::*;
-use crate::{StringRef, Text};
+use crate::stream::{Group, NodeLimits, Pending, StreamId};
+use crate::{Item, NodeLimit, Side, StringRef, Text};
 use proptest::prelude::*;
+use std::fmt::Write;
 
 /// Payloads that redis-server 7.0.15 has answered for strings.
 const STRINGS: &[(&[u8], &[u8])] = &[
@@ -105,13 +107,136 @@ fn text() -> impl Strategy<Value = Vec<u8>> {
         any::<i64>().prop_map(|value| value.to_string().into_bytes()),
         (-200..200_i64).prop_map(|value| value.to_string().into_bytes()),
         proptest::collection::vec(any::<u8>(), 0..80),
-        proptest::collection::vec(0..2_u8, 0..3000),
+        proptest::collection::vec(0..2_u8, 0..300),
     ]
+}
+
+fn texts() -> impl Strategy<Value = Vec<Vec<u8>>> {
+    let ints = (-20..70_000_i64).prop_map(|value| value.to_string().into_bytes());
+    prop_oneof![
+        proptest::collection::vec(text(), 1..20),
+        proptest::collection::vec(ints, 1..40),
+        proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..6), 1..40),
+    ]
+}
+
+/// Limits that make values of a few dozen elements large ones.
+fn tight() -> Limits {
+    Limits {
+        hash_max_listpack_entries: 8,
+        list_max_listpack_size: 5,
+        set_max_intset_entries: 12,
+        set_max_listpack_entries: 8,
+        zset_max_listpack_entries: 8,
+        stream_node_max_entries: 4,
+        ..Limits::DEFAULT
+    }
+}
+
+/// A value of every type that is made of these strings.
+fn values(texts: &[Vec<u8>], limits: &Limits) -> Vec<Record> {
+    let mut list = List::default();
+    let limit = NodeLimit::new(limits.list_max_listpack_size);
+    texts.iter().for_each(|text| list.push(Side::Right, Text::Bytes(text), limit));
+    let mut set = Set::default();
+    texts.iter().for_each(|text| _ = set.insert(Item::of(text), limits));
+    let mut scores = SortedSet::default();
+    let mut fields = Hash::default();
+    let mut timed = Hash::default();
+    for (at, text) in texts.iter().enumerate() {
+        let score = [0.0, -0.0, 1.5, -7.0, f64::INFINITY, 1e300][at % 6] * text.len() as f64;
+        scores.update(text, limits, |_| Some(if score.is_nan() { 0.0 } else { score }));
+        let value = Text::Bytes(&texts[texts.len() - 1 - at]);
+        fields.set(text, value.clone(), false, limits.into());
+        timed.set(text, value, false, limits.into());
+        timed.set_deadline(text, (at % 3 > 0).then_some(1 + text.len() as i64 * 1000));
+    }
+    vec![
+        Record::of(b"key", list, None),
+        Record::of(b"key", set, None),
+        Record::of(b"key", scores, None),
+        Record::of(b"key", fields, None),
+        Record::of(b"key", timed, None),
+        Record::of(b"key", stream(texts), None),
+    ]
+}
+
+/// A stream with groups and with entries that were deleted.
+fn stream(texts: &[Vec<u8>]) -> Stream {
+    let limits = NodeLimits { bytes: 4096, entries: 4 };
+    let mut stream = Stream::new();
+    let (entries, groups) = stream.parts_mut();
+    let mut group = Group::new(StreamId::new(3, 1), Some(2));
+    for (at, text) in texts.iter().enumerate() {
+        let id = StreamId::new(at as u64 / 2 + 1, at as u64);
+        let fields = [&b"field"[..], text, &texts[at / 3], b"7"];
+        assert!(entries.append(id, fields.into_iter().take(2 + at % 2 * 2), limits));
+        let (consumer, _) = group.consumer_or_create(&text[..text.len().min(2)], 1000 + at as i64);
+        group.saw(consumer, 500 + at as i64, at % 4 == 0);
+        let deliveries = at as u64 + 1;
+        group.set_pending(id, Pending { delivered_ms: at as i64, deliveries, consumer });
+        if at % 5 == 4 {
+            entries.delete(StreamId::new(at as u64 / 2, at as u64 - 2));
+        }
+    }
+    groups.create(b"empty", Group::new(StreamId::MIN, None));
+    groups.create(b"group", group);
+    stream
+}
+
+/// All that can be read of a value, however it is kept.
+fn told(record: &Record) -> String {
+    if let Some(string) = record.string() {
+        return format!("{:?}", string.to_vec());
+    }
+    if let Some(list) = record.collection::<List>() {
+        return format!("{:?}", list.iter().map(|element| element.to_vec()).collect::<Vec<_>>());
+    }
+    if let Some(set) = record.collection::<Set>() {
+        let mut members: Vec<_> = set.iter().map(Item::to_vec).collect();
+        members.sort();
+        return format!("{members:?}");
+    }
+    if let Some(set) = record.collection::<SortedSet>() {
+        let members = set.iter().map(|(member, score)| (member.to_vec(), score));
+        return format!("{:?}", members.collect::<Vec<_>>());
+    }
+    if let Some(hash) = record.collection::<Hash>() {
+        let mut fields = Vec::new();
+        hash.at(i64::MIN).for_each(|field| {
+            fields.push((field.name.to_vec(), field.value.to_vec(), field.deadline));
+        });
+        fields.sort();
+        return format!("{fields:?}");
+    }
+    let stream = record.collection::<Stream>().unwrap();
+    let mut told = String::new();
+    for entry in stream.entries().range(StreamId::MIN, StreamId::MAX) {
+        let fields = entry.fields.map(|(name, value)| (name.to_vec(), value.to_vec()));
+        write!(told, "{} {:?} ", entry.id, fields.collect::<Vec<_>>()).unwrap();
+    }
+    let entries = stream.entries();
+    let ids = [entries.last_id(), entries.first_id(), entries.max_deleted_id()];
+    write!(told, "{ids:?} {} {}", entries.added(), entries.len()).unwrap();
+    for (name, group) in stream.groups().iter() {
+        write!(told, "{name:?} {} {:?}", group.last_id, group.entries_read).unwrap();
+        for (id, pending) in group.pending_range(StreamId::MIN, StreamId::MAX) {
+            let consumer = group.consumer(pending.consumer).name();
+            let Pending { delivered_ms, deliveries, .. } = pending;
+            write!(told, "{id} {delivered_ms} {deliveries} {consumer:?}").unwrap();
+        }
+        for consumer in group.consumers() {
+            let (seen, active) = (consumer.seen_ms, consumer.active_ms);
+            let pending: Vec<_> = consumer.pending_from(StreamId::MIN).collect();
+            write!(told, "{:?} {seen} {active:?} {pending:?}", consumer.name()).unwrap();
+        }
+    }
+    told
 }
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: if cfg!(miri) { 4 } else { 256 },
+        cases: if cfg!(miri) { 2 } else { 100 },
         rng_seed: proptest::test_runner::RngSeed::Fixed(0x6b65_7679),
         failure_persistence: None,
         ..ProptestConfig::default()
@@ -127,7 +252,60 @@ proptest! {
     }
 
     #[test]
-    fn any_contents_are_examined(code in 0..26_u8, bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+    fn values_come_back(
+        texts in texts(),
+        compress in any::<bool>(),
+        newest in any::<bool>(),
+    ) {
+        let format = Format { compress, version: newest.then_some(Version::V12) };
+        for written in [Limits::DEFAULT, tight()] {
+            for value in values(&texts, &written) {
+                let payload = dump(&value, format);
+                for read in [Limits::DEFAULT, tight()] {
+                    let back = restore(b"key", &payload, &read).unwrap_or_else(|_| panic!("{:?}", &payload[..1]));
+                    prop_assert!(told(&back) == told(&value));
+                    prop_assert_eq!(back.key(), b"key");
+                    if read == written {
+                        prop_assert_eq!(back.encoding(), value.encoding());
+                    }
+                    // What was read can be written again.
+                    let again = restore(b"key", &dump(&back, format), &read).unwrap();
+                    prop_assert!(told(&again) == told(&value));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn damaged_values_are_examined(
+        texts in texts(),
+        damage in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..4),
+        cut in proptest::option::of(any::<proptest::sample::Index>()),
+    ) {
+        let format = Format { compress: false, version: Some(Version::V12) };
+        for value in values(&texts, &tight()) {
+            let payload = dump(&value, format);
+            let mut contents = payload[..payload.len() - FOOTER].to_vec();
+            for (at, byte) in &damage {
+                let at = at.index(contents.len());
+                contents[at] ^= byte;
+            }
+            contents.truncate(cut.as_ref().map_or(contents.len(), |cut| cut.index(contents.len())));
+            for limits in [Limits::DEFAULT, tight()] {
+                if let Ok(record) = restore(b"key", &sealed(&contents, 12), &limits) {
+                    // Whatever it is now, it can be read throughout and written again.
+                    let again = restore(b"key", &dump(&record, format), &limits).unwrap();
+                    prop_assert!(told(&again) == told(&record));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn any_contents_are_examined(
+        code in 0..26_u8,
+        bytes in proptest::collection::vec(any::<u8>(), 0..60),
+    ) {
         let _ = restored(&sealed(&[&[code], &bytes[..]].concat(), 12));
     }
 }

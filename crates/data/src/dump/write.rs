@@ -31,6 +31,19 @@ impl<'w> Writer<'w> {
         self.needed
     }
 
+    /// Whether an encoding of this version may be used, and notes that it is. `lossless`: an
+    /// older encoding says the same.
+    pub(super) fn may_use(&mut self, version: Version, lossless: bool) -> bool {
+        let may = match self.format.version {
+            Some(newest) => version <= newest,
+            None => !lossless,
+        };
+        if may {
+            self.needed = self.needed.max(version);
+        }
+        may
+    }
+
     /// Writes bytes as they are.
     pub fn bytes(&mut self, bytes: &[u8]) {
         self.out.extend_from_slice(bytes);

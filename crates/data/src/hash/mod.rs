@@ -93,6 +93,16 @@ impl<'a> HashRef<'a> {
         }
     }
 
+    /// The packed sequence of a small hash, and whether it is of triples with deadlines (0: none),
+    /// else of pairs.
+    #[must_use]
+    pub fn packed(self) -> Option<(bool, PackedRef<'a>)> {
+        match self.0 {
+            RefRepr::Packed(pairs) => Some((pairs.timed, pairs.items)),
+            RefRepr::Table(_) => None,
+        }
+    }
+
     /// Whether any field has expired at `now_ms`.
     #[inline]
     #[must_use]

@@ -102,6 +102,16 @@ impl<'a> SetRef<'a> {
         })
     }
 
+    /// The bytes of a set in one piece: whether of an [`IntSet`], else of a packed sequence.
+    #[must_use]
+    pub fn piece(self) -> Option<(bool, &'a [u8])> {
+        match self.members {
+            View::Ints(ints) => Some((true, ints.bytes())),
+            View::Packed(packed) => Some((false, packed.bytes())),
+            View::Table(_) => None,
+        }
+    }
+
     /// Any member, each about as likely; none if there is none.
     #[must_use]
     pub fn random(self, random: &mut Random) -> Option<Item<'a>> {

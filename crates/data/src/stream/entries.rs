@@ -385,7 +385,7 @@ impl Entries {
 
     /// How many entries were added up to `id`, if that can be told: of the last id, of the first
     /// entry and what was before it. `streamEstimateDistanceFromFirstEverEntry` of Redis.
-    pub(super) fn added_up_to(&self, id: StreamId) -> Option<u64> {
+    pub(crate) fn added_up_to(&self, id: StreamId) -> Option<u64> {
         if self.added == 0 {
             return Some(0);
         }

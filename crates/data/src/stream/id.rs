@@ -28,6 +28,19 @@ impl StreamId {
         Self { ms, seq }
     }
 
+    /// The id in the order of its bytes, as files have it.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; 16] {
+        (u128::from(self.ms) << 64 | u128::from(self.seq)).to_be_bytes()
+    }
+
+    /// The id of these bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        let id = u128::from_be_bytes(bytes);
+        Self::new((id >> 64) as u64, id as u64)
+    }
+
     /// The id that follows; none after the greatest.
     #[inline]
     #[must_use]
