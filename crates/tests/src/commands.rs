@@ -50,6 +50,28 @@ const TEMPLATES: &[(u32, &str)] = &[
     ),
     (2, "BITFIELD key (GET bit-type bit-offset)..."),
     (2, "BITFIELD_RO key (GET bit-type bit-offset)... [SET bit-type bit-offset integer]"),
+    // Sets
+    (8, "SADD set member..."),
+    (2, "SADD set integer..."),
+    (5, "SREM set member..."),
+    (3, "SMOVE set set member"),
+    (3, "SCARD set"),
+    (3, "SISMEMBER set member"),
+    (3, "SMISMEMBER set member..."),
+    (3, "SMEMBERS set"),
+    // What is popped by chance is not the same on two servers: so all is popped, or nothing.
+    (1, "=SPOP set (100000|9223372036854775807|0|-1|junk)"),
+    (1, "=SPOP (hash|key) [100000] [junk]"),
+    (3, "SRANDMEMBER set [(0|1|3|-3|1000|-1000|junk|9223372036854775807|-9223372036854775808)]"),
+    (3, "SINTER set..."),
+    (3, "SINTERCARD (1|2|3|junk) set... [LIMIT (count|integer)]"),
+    (3, "SINTERSTORE set set..."),
+    (3, "SUNION set..."),
+    (3, "SUNIONSTORE set set..."),
+    (3, "SDIFF set..."),
+    (3, "SDIFFSTORE set set..."),
+    (2, "SSCAN set (0|junk|count) (MATCH pattern|COUNT count|junk)..."),
+    (1, "=CONFIG SET SET-MAX-INTSET-ENTRIES (4|512)"),
     // Keys
     (4, "DEL key..."),
     (2, "UNLINK key..."),
@@ -190,6 +212,8 @@ pub enum Comparison {
     Seconds,
     /// Milliseconds that differ by what passed between the two servers.
     Milliseconds,
+    /// The name of an encoding; the newer one of small sets and lists counts as the one before.
+    Encoding,
     /// Errors exactly, anything else by its kind alone.
     Kind,
     /// The reply of HELLO: all but version and connection.
@@ -212,6 +236,8 @@ pub const CHANGED_PARAMETERS: &[&str] = &[
     "10",
     "lazyfree-lazy-user-del",
     "no",
+    "set-max-intset-entries",
+    "512",
 ];
 
 /// How the replies to a command compare.
@@ -225,9 +251,10 @@ pub fn comparison(arguments: &Arguments) -> Comparison {
         (b"PTTL" | b"PEXPIRETIME", _) => Comparison::Milliseconds,
         (b"HELLO", _) => Comparison::Hello,
         (b"CONFIG", b"GET") | (b"HGETALL", _) => Comparison::Pairs,
-        (b"SMEMBERS" | b"SINTER" | b"SUNION" | b"SDIFF" | b"HKEYS" | b"HVALS", _) => {
+        (b"SMEMBERS" | b"SPOP" | b"SINTER" | b"SUNION" | b"SDIFF" | b"HKEYS" | b"HVALS", _) => {
             Comparison::AnyOrder
         }
+        (b"OBJECT", b"ENCODING") => Comparison::Encoding,
         // Expired keys are counted until they are removed, which each server does in its own time.
         // Sizes are compared with the keyspaces, when those keys are gone.
         (b"DBSIZE", _) if arguments.len() == 1 => Comparison::Kind,

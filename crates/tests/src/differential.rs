@@ -89,6 +89,8 @@ fn next(
             &["SCAN", "0", "MATCH", "key:*", "COUNT", "1"],
             &["SCAN", "0", "TYPE", "string"],
             &["SCAN", "0", "TYPE", "list", "MATCH", "*"],
+            &["SSCAN", "set:0", "0"],
+            &["SSCAN", "set:1", "0", "COUNT", "2", "MATCH", "m*"],
         ];
         let choice = generator.rng().random_range(0..options.len());
         return (Kind::WholeScan, words(options[choice]));
@@ -161,16 +163,17 @@ impl Side {
             .unwrap_or_else(|error| Value::Error(format!("<{error:#}>").into_bytes()))
     }
 
-    /// All keys of a completed SCAN, sorted and without the repetitions that SCAN may give.
+    /// All keys or elements of a completed SCAN or its like, sorted and without the repetitions that SCAN may give.
     fn scan(&mut self, connection: usize, step: &Step) -> Result<Value> {
         let mut arguments = step.arguments.clone();
+        let cursor_at = if arguments[0].len() == "SCAN".len() { 1 } else { 2 };
         let mut keys = Vec::new();
         loop {
             let reply = self.clients[connection].call(&arguments)?;
             let [cursor, found] = reply.items().unwrap_or_default() else { return Ok(reply) };
             keys.extend(found.items().unwrap_or_default().iter().map(Value::text));
-            arguments[1] = cursor.text().into_bytes();
-            if arguments[1] == b"0" {
+            arguments[cursor_at] = cursor.text().into_bytes();
+            if arguments[cursor_at] == b"0" {
                 break;
             }
         }
@@ -214,6 +217,7 @@ impl Side {
                 let facts: Vec<Value> = replies.by_ref().take(READS.len()).collect();
                 let deadline = replies.next().and_then(|reply| reply.integer());
                 let kind = facts.first().map(Value::text).unwrap_or_default();
+                let facts = facts.into_iter().map(|fact| older_encoding(&kind, fact)).collect();
                 contents.push((entries.len(), content(&kind, &name)));
                 entries.push(Entry { database, name, facts, deadline });
             }
@@ -251,6 +255,15 @@ fn content(kind: &str, key: &[u8]) -> Vec<Arguments> {
     };
     let word = |word: &str| if word == "{}" { key.to_vec() } else { word.as_bytes().to_vec() };
     lines.iter().map(|line| line.split(' ').map(word).collect()).collect()
+}
+
+/// What was read of a key, the name of its encoding being that before Redis 7.2.
+fn older_encoding(kind: &str, fact: Value) -> Value {
+    match (kind, fact.bytes()) {
+        ("set", Some(b"listpack")) => Value::Bulk(b"hashtable".to_vec()),
+        ("list", Some(b"listpack")) => Value::Bulk(b"quicklist".to_vec()),
+        _ => fact,
+    }
 }
 
 /// A reply in an order that does not depend on the server's.
@@ -453,7 +466,17 @@ fn compare(how: Comparison, ours: &Value, theirs: &Value, skew: Duration) -> boo
     }
     match how {
         Comparison::Exact => ours == theirs,
-        Comparison::AnyOrder => sorted(ours) == sorted(theirs),
+        Comparison::AnyOrder => {
+            std::mem::discriminant(ours) == std::mem::discriminant(theirs)
+                && sorted(ours) == sorted(theirs)
+        }
+        Comparison::Encoding => {
+            // Since 7.2 small sets and lists are packed.
+            let before = [&b"hashtable"[..], b"quicklist"];
+            ours == theirs
+                || ours.bytes() == Some(b"listpack")
+                    && theirs.bytes().is_some_and(|name| before.contains(&name))
+        }
         Comparison::Pairs => pairs(ours) == pairs(theirs),
         Comparison::Seconds => match (ours.integer(), theirs.integer()) {
             (Some(a), Some(b)) => near(a, b, skew / 1000 + Duration::from_millis(1)),
