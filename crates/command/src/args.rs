@@ -186,6 +186,22 @@ impl<'a> Args<'a> {
         number::parse_i64(self.bytes()?).ok_or(Error::NOT_INTEGER)
     }
 
+    /// The next argument as an integer of at least `min`.
+    ///
+    /// # Errors
+    /// `error` if it is none, or less; a syntax error if there is none.
+    pub fn int_from(&mut self, min: i64, error: Error) -> Result<i64, Error> {
+        number::parse_i64(self.bytes()?).filter(|value| *value >= min).ok_or(error)
+    }
+
+    /// The next argument as a float, be it infinite.
+    ///
+    /// # Errors
+    /// `value is not a valid float`, or a syntax error if there is none.
+    pub fn float(&mut self) -> Result<f64, Error> {
+        number::parse_f64(self.bytes()?).ok_or(Error::NOT_FLOAT)
+    }
+
     /// The next argument as a 32-bit integer, which database numbers are.
     ///
     /// # Errors

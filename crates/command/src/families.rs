@@ -8,6 +8,7 @@ use crate::generic::GENERIC;
 use crate::hashes::HASH;
 use crate::server::SERVER;
 use crate::sets::SETS;
+use crate::sorted_sets::SORTED_SETS;
 use crate::string::STRING;
 use crate::transactions::TRANSACTIONS;
 
@@ -19,6 +20,7 @@ pub const FAMILIES: &[&[&Row]] = &[
     HASH,
     SETS,
     GENERIC,
+    SORTED_SETS,
     CONNECTION,
     TRANSACTIONS,
     SERVER,

@@ -26,6 +26,7 @@ pub mod row;
 pub mod server;
 pub mod session;
 pub mod sets;
+pub mod sorted_sets;
 pub mod string;
 pub mod syntax;
 pub mod table;

@@ -323,6 +323,8 @@ pub enum Group {
     Hash,
     /// Sets.
     Set,
+    /// Sorted sets.
+    SortedSet,
     /// Strings.
     String,
     /// `MULTI` and what belongs to it.
@@ -341,6 +343,7 @@ impl Group {
             Self::Hash => "hash",
             Self::Server => "server",
             Self::Set => "set",
+            Self::SortedSet => "sorted-set",
             Self::String => "string",
             Self::Transactions => "transactions",
         }

@@ -51,19 +51,27 @@ impl Number {
     /// The value in some format, rounded to the nearest; none where C's `strtod` would tell of an
     /// overflow, or of an underflow to zero.
     fn value<F: Float>(&self) -> Option<F> {
+        let value: F = self.rounded()?;
+        let lost = match &self.magnitude {
+            Magnitude::Infinite => false,
+            Magnitude::Finite { nonzero, .. } => {
+                value.is_infinite() || (*nonzero && value.is_zero())
+            }
+        };
+        (!lost).then_some(value)
+    }
+
+    /// The value in some format, rounded to the nearest, be it to infinity or zero.
+    fn rounded<F: Float>(&self) -> Option<F> {
         let value = match &self.magnitude {
             Magnitude::Infinite => F::INFINITY,
-            Magnitude::Finite { hexadecimal, digits, exponent, nonzero } => {
+            Magnitude::Finite { hexadecimal, digits, exponent, .. } => {
                 let text = if *hexadecimal {
                     format!("0x{digits}p{exponent}")
                 } else {
                     format!("{digits}e{exponent}")
                 };
-                let value = F::from_str_r(&text, Round::NearestTiesToEven).ok()?.value;
-                if value.is_infinite() || (*nonzero && value.is_zero()) {
-                    return None;
-                }
-                value
+                F::from_str_r(&text, Round::NearestTiesToEven).ok()?.value
             }
         };
         Some(if self.negative { -value } else { value })
@@ -109,6 +117,9 @@ fn parse_exponent(text: &str) -> Option<i32> {
 /// A double as Redis reads scores and increments: C's syntax with hexadecimal and infinities, no
 /// spaces, no `nan`; none where the value overflows or underflows to zero.
 pub fn parse_f64(text: &[u8]) -> Option<f64> {
+    if let Some(value) = crate::number::parse_i64(text) {
+        return Some(value as f64);
+    }
     // Nearly all are plain decimals, which Rust reads alike; what looks special goes the long way.
     let plain =
         !text.is_empty() && text.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'-'));
@@ -120,6 +131,21 @@ pub fn parse_f64(text: &[u8]) -> Option<f64> {
     }
     let value: Double = Number::parse(text)?.value()?;
     Some(f64::from_bits(value.to_bits() as u64))
+}
+
+/// A double as Redis reads the ends of intervals of scores: what C's `strtod` makes of the text up
+/// to a zero byte, if that is all of it. So blanks may stand in front, nothing at all is 0, and
+/// what is too large is infinite.
+pub fn parse_f64_bound(text: &[u8]) -> Option<f64> {
+    let text = text.split(|byte| *byte == 0).next().unwrap_or_default();
+    if text.is_empty() {
+        return Some(0.0);
+    }
+    let blanks = text.iter().take_while(|byte| matches!(byte, b' ' | b'\t'..=b'\r')).count();
+    parse_f64(&text[blanks..]).or_else(|| {
+        let value: Double = Number::parse(&text[blanks..])?.rounded()?;
+        Some(f64::from_bits(value.to_bits() as u64))
+    })
 }
 
 /// A number as C's `long double` holds it on x86-64.
@@ -350,5 +376,27 @@ mod tests {
             assert_eq!(parse_f64(text.as_bytes()), value, "{text}");
         }
         assert_eq!(parse_f64(b"-0").map(f64::is_sign_negative), Some(true));
+        assert_eq!(parse_f64(b"9223372036854775807"), Some(9_223_372_036_854_775_807.0));
+    }
+
+    #[test]
+    fn ends_of_intervals_are_read_as_bare_strtod_does() {
+        let cases = [
+            ("", Some(0.0)),
+            (" \t\n1.5", Some(1.5)),
+            ("1e400", Some(f64::INFINITY)),
+            ("-1e400", Some(f64::NEG_INFINITY)),
+            ("1e-400", Some(0.0)),
+            ("2\0x", Some(2.0)),
+            ("+inf", Some(f64::INFINITY)),
+            ("0x10", Some(16.0)),
+            (" ", None),
+            ("1 ", None),
+            ("nan", None),
+            ("x", None),
+        ];
+        for (text, value) in cases {
+            assert_eq!(parse_f64_bound(text.as_bytes()), value, "{text:?}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Numbers as Redis reads and writes them.
 
-pub use crate::float::{LongDouble, parse_f64};
+pub use crate::float::{LongDouble, parse_f64, parse_f64_bound};
 
 /// The longest text of an `i64`.
 const INT_TEXT_MAX: usize = 20;

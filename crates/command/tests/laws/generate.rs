@@ -15,13 +15,15 @@ pub(crate) struct Generator {
     rng: StdRng,
     /// Where the number of the keys stands that are still to come.
     numkeys: Option<usize>,
+    /// How many keys came last: there is a weight for each.
+    keys: usize,
     /// The time about which absolute times lie, in Unix milliseconds.
     pub(crate) now_ms: i64,
 }
 
 impl Generator {
     pub(crate) fn new(seed: u64, now_ms: i64) -> Self {
-        Self { rng: StdRng::seed_from_u64(seed), numkeys: None, now_ms }
+        Self { rng: StdRng::seed_from_u64(seed), numkeys: None, keys: 1, now_ms }
     }
 
     pub(crate) fn rng(&mut self) -> &mut StdRng {
@@ -37,13 +39,20 @@ impl Generator {
     }
 
     fn argument(&mut self, argument: &Argument, call: &mut Vec<Vec<u8>>) {
-        if argument.optional && self.rng.random_bool(0.5) {
+        // The weights behind the first one, which has a word in front.
+        let weights = argument.multiple && argument.name == "weight";
+        if argument.optional && !weights && self.rng.random_bool(0.5) {
             return;
         }
-        let times = if argument.multiple { self.rng.random_range(1..=4) } else { 1 };
+        let times = match argument.multiple {
+            true if weights => self.keys - 1,
+            true => self.rng.random_range(1..=4),
+            false => 1,
+        };
         if argument.kind == Kind::Key
             && let Some(at) = self.numkeys.take()
         {
+            self.keys = times;
             call[at] = times.to_string().into_bytes();
         }
         for _ in 0..times {
@@ -93,6 +102,7 @@ impl Generator {
             (Kind::Integer, "protover") => self.rng.random_range(2..=3).to_string(),
             (Kind::Integer, "cursor") => "0".to_owned(),
             (Kind::Integer, _) => self.rng.random_range(-10..10).to_string(),
+            (Kind::String, "min" | "max") => self.pick(&["-", "+", "[1", "(17", "[hello", "(x"]),
             (_, "username") => "default".to_owned(),
             (_, "command") => "get".to_owned(),
             (_, "arg") => "a".to_owned(),

@@ -6,7 +6,7 @@ use kevy_command::{
     PlacedKey, Reply, ReplyMode, Row, Run, Session, Settings, Table, connection,
 };
 use kevy_command::{Categories, Doc, Flags, Group};
-use kevy_data::{Hash, Item, List, Set};
+use kevy_data::{Hash, Item, List, Set, SortedSet};
 use kevy_keyspace::{Changed, Changes, Context, Keyspace, Kind, Placement, Record, Store};
 use kevy_resp::Proto;
 use std::collections::{BTreeMap, BTreeSet};
@@ -367,6 +367,12 @@ fn canonical(record: &Record) -> Vec<u8> {
         Kind::Set => {
             let members = record.collection::<Set>().unwrap().iter().map(Item::to_vec);
             members.collect::<BTreeSet<_>>().iter().for_each(|member| item(member));
+        }
+        Kind::SortedSet => {
+            for (member, score) in record.collection::<SortedSet>().unwrap().iter() {
+                item(&member.to_vec());
+                item(format!("{score:?}").as_bytes());
+            }
         }
         kind => panic!("{kind:?}"),
     }

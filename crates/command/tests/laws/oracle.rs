@@ -136,6 +136,10 @@ const DIFFERENCES: &[(&str, &str, &str, &str)] = &[
     ("7.0.15", "command|getkeys", "arity", "a call may have no arguments, as from 7.2 on"),
     ("7.0.15", "command|getkeysandflags", "arity", "a call may have no arguments, as from 7.2 on"),
     ("7.0.15", "client|setname", "tips", "told from 7.2 on"),
+    ("7.0.15", "zrank", "arity", "WITHSCORE came with 7.2"),
+    ("7.0.15", "zrevrank", "arity", "WITHSCORE came with 7.2"),
+    ("7.0.15", "bzpopmin", "flags", "scripts may try it from 7.2 on"),
+    ("7.0.15", "bzpopmax", "flags", "scripts may try it from 7.2 on"),
     ("7.0.15", "client|setinfo", "*", "exists from 7.2 on"),
     ("7.0.15", "client|no-touch", "*", "exists from 7.2 on"),
 ];
@@ -218,6 +222,12 @@ const NOT_COMPARED: &[&str] = &[
     "hscan",
     "spop",
     "srandmember",
+    "zscan",
+    "zrandmember",
+    // These may wait.
+    "bzpopmin",
+    "bzpopmax",
+    "bzmpop",
     "client|id",
     "client|reply",
     "client|setinfo",
@@ -232,7 +242,11 @@ const NOT_COMPARED: &[&str] = &[
 ];
 
 /// Words that name options newer than a version of the oracle: version, command, words.
-const NEWER: &[(&str, &str, &[&str])] = &[("7.0.15", "bitop", &["DIFF", "DIFF1", "ANDOR", "ONE"])];
+const NEWER: &[(&str, &str, &[&str])] = &[
+    ("7.0.15", "bitop", &["DIFF", "DIFF1", "ANDOR", "ONE"]),
+    ("7.0.15", "zrank", &["WITHSCORE"]),
+    ("7.0.15", "zrevrank", &["WITHSCORE"]),
+];
 
 fn is_newer(version: &str, name: &str, call: &[Vec<u8>]) -> bool {
     NEWER.iter().any(|(of, command, words)| {
@@ -247,7 +261,12 @@ const OTHERWISE: &[(&str, &str, &str, &str, &str)] = &[
     ("7.0.15", "bitcount", "!ERR", "0", "errors come before a missing key, as from 7.2 on"),
     ("7.0.15", "bitpos", "!ERR", "0", "errors come before a missing key, as from 7.2 on"),
     ("7.0.15", "bitpos", "!ERR", "-1", "errors come before a missing key, as from 7.2 on"),
+    ("7.0.15", "zrank", "!ERR syntax error", ARITY_ZRANK, "a third argument came with 7.2"),
+    ("7.0.15", "zrevrank", "!ERR syntax error", ARITY_ZREVRANK, "a third argument came with 7.2"),
 ];
+
+const ARITY_ZRANK: &str = "!ERR wrong number of arguments for 'zrank' command";
+const ARITY_ZREVRANK: &str = "!ERR wrong number of arguments for 'zrevrank' command";
 
 fn is_otherwise(version: &str, name: &str, ours: &str, theirs: &str) -> bool {
     OTHERWISE.iter().any(|(of, command, our, their, _)| {

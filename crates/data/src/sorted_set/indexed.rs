@@ -4,9 +4,8 @@
 use super::Scored;
 use super::member::{Handle, Member};
 use super::order::{LexRange, ScoreRange, cmp_scores};
-use super::small::Small;
 use super::tree::{self, Tree};
-use crate::{IntBuffer, walk};
+use crate::{IntBuffer, Item, walk};
 use kevy_map::{Entry, KevyMap, hash};
 use std::cmp::Ordering;
 use std::fmt;
@@ -60,11 +59,11 @@ impl Indexed {
         Indexed { members, tree: Tree::from_sorted(ranked), bytes }
     }
 
-    /// The same members as those of a small set.
-    pub(super) fn of_small(small: Small<'_>) -> Self {
+    /// A set of members that come in its order.
+    pub(super) fn from_ordered<'a>(ordered: impl Iterator<Item = (Item<'a>, f64)>) -> Self {
         let (mut large, mut buffer) = (Indexed::default(), IntBuffer::new());
-        let mut ranked = Vec::with_capacity(small.len());
-        for (member, score) in small.range(0..small.len()) {
+        let mut ranked = Vec::with_capacity(ordered.size_hint().0);
+        for (member, score) in ordered {
             let member = Member::new(member.text(&mut buffer), score);
             ranked.push(Ranked { score, member: member.handle() });
             large.bytes += member.memory();

@@ -15,7 +15,7 @@ mod tree;
 pub use build::SortedSetBuilder;
 pub use order::{LexBound, LexRange, ScoreBound, ScoreRange, cmp_scores};
 
-use crate::{Collection, Encoding, Item, Kind, Limits, Packed, PackedRef};
+use crate::{Collection, Encoding, IntBuffer, Item, Kind, Limits, Packed, PackedRef};
 use indexed::Indexed;
 use small::Small;
 use std::ops::Range;
@@ -164,6 +164,29 @@ impl SortedSet {
         Small(packed.as_ref()).is_sound().then_some(SortedSet(Form::Small(packed)))
     }
 
+    /// The set of members that come in its order, small if `limits` allow it.
+    #[must_use]
+    pub fn from_ordered<'a>(
+        members: impl Iterator<Item = (Item<'a>, f64)> + Clone,
+        limits: &Limits,
+    ) -> Self {
+        let (mut len, mut longest, mut total) = (0, 0, 0);
+        for (member, _) in members.clone() {
+            let member_len = member.text_len();
+            len += 1;
+            longest = longest.max(member_len);
+            total += member_len;
+        }
+        if !fits(limits, len, longest) || !small::fits(total, 0, len) {
+            return SortedSet(Form::Large(Box::new(Indexed::from_ordered(members))));
+        }
+        let (mut packed, mut buffer) = (Packed::new(), IntBuffer::new());
+        for (member, score) in members {
+            small::append(&mut packed, member.text(&mut buffer), score);
+        }
+        SortedSet(Form::Small(packed))
+    }
+
     /// Sets the score of a member to what `decide` makes of the present one; not NaN. None: nothing
     /// is done. A new member may make the set a large one, by `limits`.
     pub fn update(
@@ -184,7 +207,7 @@ impl SortedSet {
         if fits(limits, len, member.len()) && small::fits(packed.byte_len(), member.len(), 1) {
             small::insert(packed, member, score);
         } else {
-            let mut large = Indexed::of_small(Small(packed.as_ref()));
+            let mut large = Indexed::from_ordered(Small(packed.as_ref()).range(0..len));
             large.update(member, |_| Some(score));
             self.0 = Form::Large(Box::new(large));
         }
