@@ -43,6 +43,7 @@ pub struct Changes {
     items: Vec<Item>,
     keys: Vec<u8>,
     record_all: bool,
+    woken: bool,
 }
 
 /// Beyond this many bytes of keys or changes, the memory is given back when cleared.
@@ -62,6 +63,18 @@ impl Changes {
     /// Says whether all changes are to be recorded, not just expiries.
     pub fn record_all(&mut self, all: bool) {
         self.record_all = all;
+    }
+
+    /// Somebody waits for a key that has changed.
+    pub(crate) fn wake(&mut self) {
+        self.woken = true;
+    }
+
+    /// Whether somebody waits for a key that has changed since the last call. Independent of
+    /// [`clear`](Self::clear).
+    #[inline]
+    pub fn take_woken(&mut self) -> bool {
+        std::mem::take(&mut self.woken)
     }
 
     /// Whether nothing has been recorded.

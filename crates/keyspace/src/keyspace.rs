@@ -59,6 +59,8 @@ pub struct Context<'c> {
 enum Held<'a> {
     One(&'a mut Store),
     Many(&'a mut [(u32, Box<Store>)]),
+    /// Some of those that a command names, and an empty one in the place of all others.
+    Some(&'a mut [(u32, Box<Store>)], &'a mut Store),
 }
 
 impl Held<'_> {
@@ -78,13 +80,17 @@ impl Held<'_> {
                 Ok(at) => &mut stores[at].1,
                 Err(_) => panic!("store {id} is not held"),
             },
+            Held::Some(stores, nowhere) => match stores.binary_search_by_key(&id, |held| held.0) {
+                Ok(at) => &mut stores[at].1,
+                Err(_) => nowhere,
+            },
         }
     }
 
     fn iter(&self) -> impl Iterator<Item = &Store> {
         let (one, many) = match self {
             Held::One(store) => (Some(&**store), &[][..]),
-            Held::Many(stores) => (None, &**stores),
+            Held::Many(stores) | Held::Some(stores, _) => (None, &**stores),
         };
         one.into_iter().chain(many.iter().map(|held| &*held.1))
     }
@@ -92,7 +98,7 @@ impl Held<'_> {
     fn iter_mut(&mut self) -> impl Iterator<Item = &mut Store> {
         let (one, many) = match self {
             Held::One(store) => (Some(&mut **store), &mut [][..]),
-            Held::Many(stores) => (None, &mut **stores),
+            Held::Many(stores) | Held::Some(stores, _) => (None, &mut **stores),
         };
         one.into_iter().chain(many.iter_mut().map(|held| &mut *held.1))
     }
@@ -199,6 +205,18 @@ impl<'a> Keyspace<'a> {
         Keyspace { held: Held::Many(stores), context }
     }
 
+    /// A keyspace of some of the stores of a command, sorted by their numbers: keys that live in
+    /// others are not there. `nowhere` is an empty store, and stays empty: who is given such a
+    /// keyspace changes no key before it has found it.
+    pub fn partial(
+        stores: &'a mut [(u32, Box<Store>)],
+        nowhere: &'a mut Store,
+        context: Context<'a>,
+    ) -> Self {
+        debug_assert!(stores.is_sorted_by(|a, b| a.0 < b.0));
+        Keyspace { held: Held::Some(stores, nowhere), context }
+    }
+
     /// The database.
     pub fn db(&self) -> usize {
         self.context.db
@@ -250,6 +268,7 @@ impl<'a> Keyspace<'a> {
         let held = match &mut self.held {
             Held::One(store) => Held::One(store),
             Held::Many(stores) => Held::Many(stores),
+            Held::Some(stores, nowhere) => Held::Some(stores, nowhere),
         };
         let context = Context { db, changes: self.context.changes, ..self.context };
         Keyspace { held, context }
@@ -531,6 +550,16 @@ impl<'a> Keyspace<'a> {
                 Ok(at) => &stores[at].1,
                 Err(_) => panic!("store {id} is not held"),
             },
+            Held::Some(stores, nowhere) => match stores.binary_search_by_key(&id, |held| held.0) {
+                Ok(at) => &stores[at].1,
+                Err(_) => nowhere,
+            },
+        }
+    }
+
+    pub(crate) fn wake_if(&mut self, woken: bool) {
+        if woken {
+            self.context.changes.wake();
         }
     }
 

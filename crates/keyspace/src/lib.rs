@@ -17,6 +17,7 @@ mod placement;
 mod store;
 mod string;
 mod table;
+mod waiters;
 mod watches;
 mod whole;
 
@@ -29,3 +30,4 @@ pub use keyspace::{Context, Expiry, Keyspace, WrongType};
 pub use placement::{Key, Placement, hash_tag};
 pub use store::{DatabaseFigures, Store, StoreStats};
 pub use string::StringMut;
+pub use waiters::{Cancelled, Claimed, WaitedKey, Waiter};

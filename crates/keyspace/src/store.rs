@@ -4,8 +4,10 @@ use crate::Key;
 use crate::changes::{Changed, Changes};
 use crate::garbage::Garbage;
 use crate::table::Table;
+use crate::waiters::{Waiter, Waiters};
 use crate::watches::{Presence, Watches};
 use kevy_data::{ExpiryIndex, Record, allocated};
+use std::sync::Arc;
 
 /// What a store has counted since it was made, or since [`Store::reset_stats`].
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -101,6 +103,7 @@ impl Database {
 #[derive(Default)]
 pub(crate) struct Aside {
     pub(crate) watches: Watches,
+    pub(crate) waiters: Waiters,
     pub(crate) stats: StoreStats,
     /// What is freed in slices.
     pub(crate) garbage: Garbage,
@@ -144,9 +147,12 @@ impl Aside {
             self.stats.expired += 1;
         }
         changes.note(db, key, changed);
+        let exists = matches!(changed, Changed::Created | Changed::Modified);
         if !self.watches.is_empty() {
-            let exists = matches!(changed, Changed::Created | Changed::Modified);
             self.watches.touch(db, key.bytes, exists);
+        }
+        if !self.waiters.is_empty() && self.waiters.note(db, key.bytes, exists) {
+            changes.wake();
         }
     }
 }
@@ -275,7 +281,57 @@ impl Store {
     pub fn memory_aside(&self) -> usize {
         self.aside.garbage.memory()
             + self.aside.watches.memory()
+            + self.aside.waiters.memory()
             + allocated(self.databases.capacity() * size_of::<Database>())
+    }
+
+    /// Enters a waiter in the lines of those of its keys that lie here.
+    pub fn wait(&mut self, waiter: &Arc<Waiter>) {
+        self.aside.waiters.enter(self.id, waiter);
+    }
+
+    /// Takes a waiter out of the lines in which it stands here.
+    pub fn forget(&mut self, waiter: &Waiter) {
+        self.aside.waiters.forget(self.id, waiter);
+    }
+
+    /// Has the lines of a waiter looked through again.
+    pub fn note_ready(&mut self, waiter: &Waiter) {
+        self.aside.waiters.note_keys_of(self.id, waiter);
+    }
+
+    /// Whether keys have changed for which somebody waits.
+    #[inline]
+    pub fn has_ready(&self) -> bool {
+        self.aside.waiters.has_ready()
+    }
+
+    /// The first of these keys, with its database.
+    pub fn take_ready(&mut self) -> Option<(usize, Box<[u8]>)> {
+        self.aside.waiters.take_ready()
+    }
+
+    /// The first waiter for a key, from a ticket on, whom the present value may satisfy.
+    pub fn next_waiter(
+        &self,
+        db: usize,
+        key: &Key<'_>,
+        from: u64,
+        now_ms: i64,
+    ) -> Option<Arc<Waiter>> {
+        let record = self.databases.get(db)?.table.find(key);
+        let kind = record.filter(|record| !record.is_expired(now_ms)).map(Record::kind);
+        self.aside.waiters.next(db, key.bytes, from, kind).cloned()
+    }
+
+    /// Number of keys for which somebody waits.
+    pub fn waited_keys(&self) -> usize {
+        self.aside.waiters.keys()
+    }
+
+    /// Number of keys for any change of which somebody waits.
+    pub fn loss_waited_keys(&self) -> usize {
+        self.aside.waiters.loss_keys()
     }
 
     /// What has been counted.

@@ -110,7 +110,7 @@ impl Keyspace<'_> {
         let databases = db.map_or(0..self.databases(), |db| db..db + 1);
         let placement = self.placement();
         let now_ms = self.now_ms();
-        let mut removed = 0;
+        let (mut removed, mut woken) = (0, false);
         for store in self.stores_mut() {
             store.aside.touch_all();
             for db in databases.clone() {
@@ -120,8 +120,10 @@ impl Keyspace<'_> {
                 let emptied = std::mem::take(database);
                 removed += emptied.table.len();
                 store.aside.garbage.push_database(emptied);
+                woken |= store.aside.waiters.note_all(db, false);
             }
         }
+        self.wake_if(woken);
         removed
     }
 
@@ -129,6 +131,7 @@ impl Keyspace<'_> {
     pub fn swap(&mut self, a: usize, b: usize) {
         let placement = self.placement();
         let now_ms = self.now_ms();
+        let mut woken = false;
         for store in self.stores_mut() {
             if a.max(b) >= store.databases.len() || a == b {
                 continue;
@@ -143,7 +146,11 @@ impl Keyspace<'_> {
             }
             store.databases.swap(a, b);
             store.aside.touch_all();
+            for db in [a, b] {
+                woken |= store.aside.waiters.note_all(db, true);
+            }
         }
+        self.wake_if(woken);
     }
 
     fn databases_at(&self, db: usize) -> impl Iterator<Item = &Database> {
