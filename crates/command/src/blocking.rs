@@ -18,7 +18,7 @@ pub type AttemptFn = fn(&mut Keyspace<'_>, Args<'_>, &mut Reply<'_>) -> Result<A
 pub enum Attempt {
     /// The command has run and its reply is written.
     Done(Effect),
-    /// Nothing is there, nothing was changed, and the reply says so.
+    /// Nothing is there, and the reply says so.
     Nothing(Wait),
 }
 
@@ -43,6 +43,8 @@ pub struct Wait {
     /// It is to run again also when a key has gone or has become another type: then there is an
     /// error to tell.
     pub loss: bool,
+    /// What the attempt has done all the same (`XREADGROUP` makes its consumer).
+    pub effect: Effect,
     /// The one call that takes the place of the given one when it runs again: where that one
     /// depends on the moment (`$` of `XREAD`). The keys stand where they stood.
     pub again: Option<Box<CommandList>>,
@@ -51,8 +53,16 @@ pub struct Wait {
 impl Wait {
     /// Waits for data of this type in each of the keys at `keys`.
     #[must_use]
-    pub const fn data(kind: Kind, keys: Range<usize>, timeout_ms: u64) -> Self {
-        Self { kind, keys, timeout_ms, whole: false, loss: false, again: None }
+    pub fn data(kind: Kind, keys: Range<usize>, timeout_ms: u64) -> Self {
+        Self {
+            kind,
+            keys,
+            timeout_ms,
+            whole: false,
+            loss: false,
+            effect: Effect::none(),
+            again: None,
+        }
     }
 
     /// The attempt needs all keys of the call at once.

@@ -16,7 +16,7 @@ pub fn call(found: Found, ks: &mut Keyspace<'_>, args: Args<'_>, reply: &mut Rep
     if let Run::Blocking(run) = found.row.run {
         return attempt(run, ks, args, reply).map(|attempt| match attempt {
             Attempt::Done(effect) => effect,
-            Attempt::Nothing(_) => Effect::none(),
+            Attempt::Nothing(wait) => wait.effect,
         });
     }
     let Some(run) = found.row.run.keys_fn() else {

@@ -2,7 +2,7 @@
 
 use crate::{CommandList, Found};
 use kevy_data::Limits;
-use kevy_keyspace::Lfu;
+use kevy_keyspace::{Lfu, Waiter};
 use kevy_resp::Proto;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
@@ -292,6 +292,7 @@ pub struct Client {
     /// Bits of [`ClientFlags`].
     flags: AtomicU32,
     names: Mutex<Names>,
+    waiter: Mutex<Option<Arc<Waiter>>>,
 }
 
 /// The texts a client says of itself.
@@ -364,6 +365,7 @@ impl Client {
             commands: AtomicU64::new(0),
             flags: AtomicU32::new(0),
             names: Mutex::new(Names::default()),
+            waiter: Mutex::new(None),
         }
     }
 
@@ -387,6 +389,17 @@ impl Client {
         } else {
             self.flags.fetch_and(!flags.bits(), Ordering::Relaxed);
         }
+    }
+
+    /// For what it waits, while a command of it does.
+    #[must_use]
+    pub fn waiter(&self) -> Option<Arc<Waiter>> {
+        self.waiter.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Publishes for what it waits.
+    pub fn set_waiter(&self, waiter: Option<Arc<Waiter>>) {
+        *self.waiter.lock().unwrap_or_else(PoisonError::into_inner) = waiter;
     }
 
     /// What it says of itself.

@@ -326,6 +326,7 @@ fn advance_reply_mode(session: &mut Session) {
 
 fn caller(conn: &Conn) -> Caller {
     Caller {
+        conn: conn.id,
         client: conn.session.client.id,
         db: conn.session.db,
         proto: conn.session.proto,

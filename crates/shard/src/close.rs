@@ -7,7 +7,6 @@ use crate::shard::Shard;
 use crate::work::{Caller, Item, Job, StoreSet};
 use crate::world::Commands;
 use kevy_command::{ClientFlags, Session, Settings};
-use kevy_resp::Proto;
 use std::sync::atomic::Ordering;
 
 /// How long a graceful shutdown waits for clients to read their replies, in ns.
@@ -47,6 +46,7 @@ impl<C: Commands> Shard<C> {
         }
         conn.life = Life::Closing;
         conn.session.client.set_flags(ClientFlags::CLOSING, true);
+        self.stop_waiting(id);
         self.note_output(id);
         if self.conns.get(id).is_some_and(|conn| conn.life == Life::Closing) {
             self.actions.push(Action::Close(id));
@@ -60,6 +60,7 @@ impl<C: Commands> Shard<C> {
             conn.life = Life::Aborted;
             conn.out.clear();
             self.actions.push(Action::Abort(id));
+            self.stop_waiting(id);
         }
     }
 
@@ -77,18 +78,8 @@ impl<C: Commands> Shard<C> {
             return;
         }
         let stores = stores_of(&self.world, session.unwatched.iter());
-        let caller = Caller {
-            client: session.client.id,
-            db: 0,
-            proto: Proto::Resp2,
-            no_touch: true,
-            silent: true,
-        };
-        let mut batch = self.pool.pop().unwrap_or_default();
-        batch.origin = self.index;
-        batch.now_ms = self.now.unix_ms();
-        batch.number = self.batches;
-        self.batches += 1;
+        let caller = Caller { client: session.client.id, ..Caller::nobody() };
+        let mut batch = self.new_batch();
         batch.items.push(Item::new(Job::Unwatch, caller, StoreSet::None));
         self.outstanding.insert(batch.number);
         let ready = match stores[..] {
@@ -106,6 +97,7 @@ impl<C: Commands> Shard<C> {
             && self.again.is_empty()
             && self.ready.is_empty()
             && self.barriers.is_empty()
+            && self.waits.is_settled()
             && self.actions.is_empty()
             && !self.world.inbox(self.index).is_full()
     }
@@ -118,7 +110,7 @@ impl<C: Commands> Shard<C> {
         }
         let idle = |conn: &&mut Conn| {
             matches!(conn.life, Life::Open | Life::Ending)
-                && matches!(conn.lane, Lane::Ready | Lane::Paused)
+                && matches!(conn.lane, Lane::Ready | Lane::Paused | Lane::Blocked(_))
                 && !conn.runnable
         };
         let ended: Vec<ConnId> = self.conns.iter_mut().filter(idle).map(|conn| conn.id).collect();

@@ -1,11 +1,15 @@
 //! One connection: what it receives, what it is in, what it has to send.
 
+use crate::blocked::Blocked;
 use crate::round::Why;
+use crate::serve::Served;
 use crate::service::ConnId;
 use crate::work::{Item, OwnBytes};
 use kevy_command::{Output, Session};
 use kevy_data::BlobBuilder;
+use kevy_keyspace::Waiter;
 use kevy_resp::{Mark, Parser, Span};
+use std::sync::Arc;
 
 /// The state of one connection.
 #[derive(Debug)]
@@ -26,6 +30,8 @@ pub(crate) struct Conn {
     pub(crate) send_noted: bool,
     /// The driver was told to receive no more.
     pub(crate) receive_paused: bool,
+    /// The reply of a command that waits, come before the connection knew that it does.
+    pub(crate) early: Option<Box<Served>>,
     /// Since when its output is over the soft limit, in ns of the monotonic clock.
     pub(crate) over_soft_since: Option<u64>,
 }
@@ -59,6 +65,8 @@ pub(crate) enum Lane {
     },
     /// `CLIENT PAUSE` holds its next command back.
     Paused,
+    /// Its command waits for a key.
+    Blocked(Box<Blocked>),
 }
 
 /// What has been received and not executed.
@@ -157,6 +165,8 @@ pub(crate) struct Pending {
     pub(crate) missing: usize,
     /// Why the chunk ended: what is to be done when it is complete.
     pub(crate) why: Why,
+    /// Its last command waits.
+    pub(crate) waiter: Option<Arc<Waiter>>,
 }
 
 /// Where the reply of a command is.
@@ -179,6 +189,9 @@ impl Pending {
             let here = self.out.mark();
             self.out.append_range(from, item.reply.0, item.reply.1);
             *slot = Slot::Here(here, self.out.mark());
+            if item.waiter.is_some() {
+                self.waiter.clone_from(&item.waiter);
+            }
         }
         self.missing -= 1;
     }
@@ -233,6 +246,7 @@ impl Conns {
             in_round: false,
             send_noted: false,
             receive_paused: false,
+            early: None,
             over_soft_since: None,
         }));
         self.len += 1;

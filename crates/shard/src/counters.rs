@@ -175,6 +175,10 @@ pub struct StoreCounters {
     pub misses: Counter,
     /// Keys that expired.
     pub expired: Counter,
+    /// Keys for which somebody waits.
+    pub waited: Counter,
+    /// Those of them for any change of which somebody waits.
+    pub loss_waited: Counter,
 }
 
 impl StoreCounters {
@@ -191,6 +195,8 @@ impl StoreCounters {
             hits: Counter::default(),
             misses: Counter::default(),
             expired: Counter::default(),
+            waited: Counter::default(),
+            loss_waited: Counter::default(),
         })
     }
 }

@@ -7,6 +7,8 @@ use crate::shard::Shard;
 use crate::work::{Batch, Item, StoreSet};
 use crate::world::Commands;
 use kevy_command::{ClientFlags, Output};
+use kevy_keyspace::Waiter;
+use std::sync::Arc;
 
 /// Batches kept for reuse.
 const POOL: usize = 64;
@@ -24,7 +26,11 @@ impl<C: Commands> Shard<C> {
 
     pub(crate) fn finish_chunk(&mut self, mut chunk: Chunk) {
         let id = chunk.conn;
-        let Some(conn) = self.conns.get(id) else { return };
+        let last = chunk.first.max(chunk.end.saturating_sub(1));
+        let waiter = self.round.items.get_mut(last).and_then(|item| item.waiter.take());
+        let Some(conn) = self.conns.get(id) else {
+            return waiter.iter().for_each(|waiter| self.abandon(waiter));
+        };
         conn.in_round = false;
         if let Source::Input(bytes) = std::mem::replace(&mut chunk.source, Source::Event(0)) {
             conn.input.bytes = bytes;
@@ -35,13 +41,21 @@ impl<C: Commands> Shard<C> {
             conn.input = crate::conn::Input::default();
         }
         if chunk.missing > 0 {
-            conn.lane = Lane::Waiting(Box::new(pending(&chunk, &self.round)));
+            conn.lane = Lane::Waiting(Box::new(pending(&chunk, &self.round, waiter)));
             self.check_input(id);
             return;
         }
         let end = chunk.end;
         emit_before(&mut chunk, &self.round.items, &self.round.scratch, conn, end);
-        self.after_chunk(id, chunk.why);
+        self.end_chunk(id, chunk.why, waiter);
+    }
+
+    /// All commands of a chunk have run, but for the last one if that waits.
+    fn end_chunk(&mut self, id: ConnId, why: Why, waiter: Option<Arc<Waiter>>) {
+        match waiter {
+            Some(waiter) => self.park(id, waiter),
+            None => self.after_chunk(id, why),
+        }
     }
 
     /// All commands of a chunk have run and their replies are in the output.
@@ -77,7 +91,11 @@ impl<C: Commands> Shard<C> {
             let part = batch.parts[at];
             let items = &batch.items[first..first + part.count as usize];
             first += part.count as usize;
-            let Some(conn) = self.conns.get(part.conn) else { continue };
+            let Some(conn) = self.conns.get(part.conn) else {
+                let waiters = items.iter().filter_map(|item| item.waiter.as_ref());
+                waiters.for_each(|waiter| self.abandon(waiter));
+                continue;
+            };
             // A chunk that is still being planned or run gets its reply there.
             if conn.in_round {
                 self.round_reply(part.conn, items, &batch.out);
@@ -107,6 +125,7 @@ impl<C: Commands> Shard<C> {
             debug_assert!(place.is_away(), "a reply for each command");
             place.reply = (here, self.round.scratch.mark());
             place.stores = StoreSet::None;
+            place.waiter.clone_from(&item.waiter);
         }
     }
 
@@ -117,12 +136,12 @@ impl<C: Commands> Shard<C> {
         let Conn { out, life, .. } = conn;
         pending.deliver(out);
         if *life == Life::Aborted {
-            return;
+            return pending.waiter.iter().for_each(|waiter| self.abandon(waiter));
         }
         // There may be more in the input than what had been looked at when the chunk was read.
         match pending.why {
-            Why::Drained => self.after_chunk(id, Why::GoOn),
-            why => self.after_chunk(id, why),
+            Why::Drained => self.end_chunk(id, Why::GoOn, pending.waiter),
+            why => self.end_chunk(id, why, pending.waiter),
         }
     }
 }
@@ -144,13 +163,14 @@ pub(crate) fn emit_before(
 }
 
 /// What remains of a chunk whose components have not all run.
-fn pending(chunk: &Chunk, round: &Round) -> Pending {
+fn pending(chunk: &Chunk, round: &Round, waiter: Option<Arc<Waiter>>) -> Pending {
     let mut pending = Pending {
         slots: Vec::with_capacity(chunk.end - chunk.emitted),
         first: chunk.emitted,
         out: Output::new(),
         missing: chunk.missing as usize,
         why: chunk.why,
+        waiter,
     };
     for item in &round.items[chunk.emitted..chunk.end] {
         if item.is_away() {

@@ -95,8 +95,8 @@ impl<C: Commands> Shard<C> {
         items: &[ItemRef],
     ) {
         self.world.moment(self.index, Moment::Taken);
-        let Self { round, conns, world, commands, settings, changes, index, now, full, .. } = self;
-        let mut runner = runner(world, &**commands, settings, *index, now, changes, *full);
+        let Self { round, conns, world, commands, settings, after, index, now, full, .. } = self;
+        let mut runner = runner(world, &**commands, settings, *index, now, after, *full);
         runner.now_ms = time(&mut boxes, runner.now_ms);
         for window in items.chunks(PREFETCH) {
             prefetch(&boxes, window.iter().map(|at| &round.items[at.item as usize]), round);
@@ -105,16 +105,13 @@ impl<C: Commands> Shard<C> {
             }
         }
         runner.stop();
+        self.see_to_waiters();
         self.put_back(boxes);
     }
 
     /// Leaves items at the doors of their stores, with copies of their arguments.
     pub(crate) fn leave(&mut self, events: &[Event<'_>], stores: &[u32], items: &[ItemRef]) {
-        let mut batch = self.pool.pop().unwrap_or_default();
-        batch.origin = self.index;
-        batch.now_ms = self.now.unix_ms();
-        batch.number = self.batches;
-        self.batches += 1;
+        let mut batch = self.new_batch();
         for &at in items {
             let item = self.round.take(at);
             let chunk = &mut self.round.chunks[at.chunk as usize];
@@ -171,8 +168,9 @@ impl<C: Commands> Shard<C> {
         self.refresh_settings();
         let Ready { mut boxes, mut batch } = ready;
         self.world.moment(self.index, Moment::Taken);
-        let Self { conns, world, commands, settings, changes, index, now, full, .. } = self;
-        let mut runner = runner(world, &**commands, settings, *index, now, changes, *full);
+        let Self { conns, world, commands, settings, after, index, now, full, .. } = self;
+        let mut runner = runner(world, &**commands, settings, *index, now, after, *full);
+        runner.home = batch.origin;
         let Batch { bytes, material, items, parts, out, home_only, now_ms, .. } = &mut *batch;
         runner.now_ms = time(&mut boxes, runner.now_ms.max(*now_ms));
         let mut parts = parts.iter();
@@ -192,7 +190,7 @@ impl<C: Commands> Shard<C> {
                     _ => None,
                 };
                 let begin = out.mark();
-                runner.run(item, material, bytes, &mut boxes, session, out);
+                item.waiter = runner.run(item, material, bytes, &mut boxes, session, out);
                 item.reply = (begin, out.mark());
             }
         }
@@ -204,6 +202,7 @@ impl<C: Commands> Shard<C> {
         } else {
             self.world.post(batch.origin, Mail::Done(batch));
         }
+        self.see_to_waiters();
         self.put_back(boxes);
     }
 }
@@ -234,13 +233,13 @@ fn run_item(
         let item = &mut round.items[at.item as usize];
         let bytes = chunk.bytes(events);
         let Conn { session, out, .. } = conn;
-        runner.run(item, &round.material, bytes, boxes, Some(session), out);
+        item.waiter = runner.run(item, &round.material, bytes, boxes, Some(session), out);
     } else {
         let item = &mut round.items[at.item as usize];
         let begin = round.scratch.mark();
         let bytes = chunk.bytes(events);
         let session = Some(&mut conn.session);
-        runner.run(item, &round.material, bytes, boxes, session, &mut round.scratch);
+        item.waiter = runner.run(item, &round.material, bytes, boxes, session, &mut round.scratch);
         item.reply = (begin, round.scratch.mark());
     }
 }

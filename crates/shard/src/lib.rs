@@ -11,6 +11,7 @@
 
 mod admit;
 mod barrier;
+mod blocked;
 mod close;
 mod conn;
 pub mod counters;
@@ -23,6 +24,7 @@ pub mod inbox;
 mod receive;
 mod round;
 mod run;
+mod serve;
 pub mod service;
 mod shard;
 pub mod sync;

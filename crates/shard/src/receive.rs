@@ -106,7 +106,8 @@ impl<C: Commands> Shard<C> {
             return;
         }
         conn.life = Life::Ending;
-        if matches!(conn.lane, Lane::Ready) && !conn.runnable {
+        // Nobody can be answered who has hung up; a command that waits would be in vain.
+        if matches!(conn.lane, Lane::Ready | Lane::Blocked(_)) && !conn.runnable {
             self.close(id);
         }
     }
@@ -137,7 +138,7 @@ impl<C: Commands> Shard<C> {
             &self.settings,
             self.index,
             &self.now,
-            &mut self.changes,
+            &mut self.after,
             self.full,
         );
         let (consumed, why) = admit::admit(&mut runner, conn, &mut self.round, bytes, from, paused);

@@ -240,6 +240,7 @@ impl Round {
             writes: item.writes,
             several: item.several,
             reply: item.reply,
+            waiter: None,
         }
     }
 

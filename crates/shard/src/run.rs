@@ -3,6 +3,7 @@
 use crate::admit::touches_session;
 use crate::counters::ShardCounters;
 use crate::door::{Boxes, StoreId};
+use crate::serve::Aftermath;
 use crate::work::{Caller, Item, Job, Material};
 use crate::world::World;
 use kevy_command::session::{Transaction, WatchedKey};
@@ -10,8 +11,9 @@ use kevy_command::{
     After, Args, Call, CommandId, Effect, Found, Outcome, Output, Reply, Run, Session, Settings,
     Table, call, call_session,
 };
-use kevy_keyspace::{Changes, Context, Keyspace, Store};
+use kevy_keyspace::{Changes, Context, Keyspace, Store, Waiter};
 use std::any::Any;
+use std::sync::Arc;
 
 /// What running needs beside the stores.
 pub(crate) struct Runner<'a> {
@@ -25,7 +27,9 @@ pub(crate) struct Runner<'a> {
     pub(crate) full: bool,
     pub(crate) now_ms: i64,
     pub(crate) now_us: i64,
-    pub(crate) changes: &'a mut Changes,
+    /// The shard of the client whose command runs.
+    pub(crate) home: usize,
+    pub(crate) after: &'a mut Aftermath,
     pub(crate) meter: Meter,
 }
 
@@ -38,7 +42,7 @@ pub(crate) struct Meter {
 }
 
 impl Runner<'_> {
-    /// Runs one item over its stores; its reply goes to `out`.
+    /// Runs one item over its stores; its reply goes to `out`, or comes later to the waiter.
     #[inline]
     pub(crate) fn run(
         &mut self,
@@ -48,13 +52,19 @@ impl Runner<'_> {
         boxes: &mut Boxes<Store>,
         session: Option<&mut Session>,
         out: &mut Output,
-    ) {
+    ) -> Option<Arc<Waiter>> {
         let begin = out.mark();
         let caller = item.caller;
+        let mut waiter = None;
         match &item.job {
             Job::Call(found) => {
                 let args = material.args(item, bytes, self.world.placement);
-                self.call(*found, args, caller, boxes, out);
+                match found.row.run {
+                    Run::Blocking(run) => {
+                        waiter = self.block(run, *found, args, caller, boxes, out);
+                    }
+                    _ => self.call(*found, args, caller, boxes, out),
+                }
             }
             Job::Transaction(found, transaction) => {
                 self.transaction(*found, transaction, caller, boxes, session, out);
@@ -63,11 +73,22 @@ impl Runner<'_> {
                 let client = caller.client;
                 self.keyspace(caller, boxes).unwatch(client);
             }
+            Job::Serve(waiter) => self.serve_deferred(waiter, boxes),
+            Job::Forget(waiters) => {
+                for waiter in waiters {
+                    boxes.iter_mut().for_each(|(_, store)| store.forget(waiter));
+                }
+            }
             Job::Said => {}
         }
         if caller.silent {
             out.rewind(begin);
         }
+        // A transaction is served as a whole: nobody comes between its commands.
+        if self.after.changes.take_woken() {
+            self.serve(boxes);
+        }
+        waiter
     }
 
     /// Calls the handler of a row that runs over stores.
@@ -88,34 +109,35 @@ impl Runner<'_> {
 
     /// The one place where the effects of a command leave it, for every caller.
     #[inline]
-    fn commit(&mut self, found: Found, outcome: Outcome) {
+    pub(crate) fn commit(&mut self, found: Found, outcome: Outcome) {
         let counters = self.counters.command(found.id);
         counters.calls.add(1);
         match outcome {
-            // Watches were broken by the keyspace at each change; nobody else listens yet.
-            Ok(_effect) => {}
+            Ok(effect) => self.record(effect),
             Err(error) => {
                 counters.failed.add(1);
                 self.counters.error(error.code());
             }
         }
         self.counters.processed.add(1);
-        self.changes.clear();
+        self.after.changes.clear();
+    }
+
+    /// Records what a command did.
+    #[inline]
+    pub(crate) fn record(&mut self, _effect: Effect) {
+        // Watches were broken by the keyspace at each change; nobody else listens yet.
+        self.after.changes.clear();
     }
 
     #[inline]
-    fn keyspace<'k>(&'k mut self, caller: Caller, boxes: &'k mut Boxes<Store>) -> Keyspace<'k> {
-        let context = Context {
-            db: caller.db,
-            now_ms: self.now_ms,
-            client: caller.client,
-            no_touch: caller.no_touch,
-            lfu: self.settings.lfu,
-            max_bulk: self.settings.max_bulk,
-            placement: self.world.placement,
-            limits: &self.settings.limits,
-            changes: self.changes,
-        };
+    pub(crate) fn keyspace<'k>(
+        &'k mut self,
+        caller: Caller,
+        boxes: &'k mut Boxes<Store>,
+    ) -> Keyspace<'k> {
+        let changes = &mut self.after.changes;
+        let context = context(self.settings, self.world, self.now_ms, caller, changes);
         match boxes.as_mut_slice() {
             [(_, store)] => Keyspace::one(store, context),
             stores => Keyspace::many(stores, context),
@@ -200,7 +222,7 @@ impl Runner<'_> {
 
     /// Counts the time from now on for this command.
     #[inline]
-    fn start(&mut self, id: CommandId) {
+    pub(crate) fn start(&mut self, id: CommandId) {
         if self.meter.running != Some(id) {
             self.switch(Some(id));
         }
@@ -223,6 +245,28 @@ impl Runner<'_> {
     }
 }
 
+/// The circumstances under which a command runs.
+#[inline]
+pub(crate) fn context<'k>(
+    settings: &'k Settings,
+    world: &World,
+    now_ms: i64,
+    caller: Caller,
+    changes: &'k mut Changes,
+) -> Context<'k> {
+    Context {
+        db: caller.db,
+        now_ms,
+        client: caller.client,
+        no_touch: caller.no_touch,
+        lfu: settings.lfu,
+        max_bulk: settings.max_bulk,
+        placement: world.placement,
+        limits: &settings.limits,
+        changes,
+    }
+}
+
 /// The time at which commands run over `boxes`: never earlier than any that used them before.
 #[inline]
 pub(crate) fn time(boxes: &mut Boxes<Store>, now_ms: i64) -> i64 {
@@ -242,6 +286,9 @@ pub(crate) fn publish(world: &World, id: StoreId, store: &mut Store, now_ms: i64
     counters.hits.set(stats.hits);
     counters.misses.set(stats.misses);
     counters.expired.set(stats.expired);
+    debug_assert!(!store.has_ready(), "waiters are served before a store is put back");
+    counters.waited.set(store.waited_keys() as u64);
+    counters.loss_waited.set(store.loss_waited_keys() as u64);
     counters.memory_aside.set(store.memory_aside() as u64);
     for db in store.take_touched() {
         let Some(published) = counters.dbs.get(db) else { continue };

@@ -1,17 +1,19 @@
 //! The turn of a shard.
 
-use crate::conn::Conns;
+use crate::blocked::Waits;
+use crate::conn::{Conns, Lane};
 use crate::credit::Credit;
 use crate::door::{Boxes, Ready};
 use crate::round::Round;
 use crate::run::{Meter, Runner};
+use crate::serve::Aftermath;
 use crate::service::{Action, ConnId, Event, Now, Peer, PeerAddress, Service, Wait};
 use crate::work::Batch;
 use crate::world::{Commands, Mail, Paused, World};
 use kevy_command::session::Origin;
 use kevy_command::{Client, Output, Session, Settings};
 use kevy_data::Blob;
-use kevy_keyspace::{Changes, Store};
+use kevy_keyspace::Store;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,7 +40,8 @@ pub struct Shard<C: Commands> {
     pub(crate) now: Now,
     pub(crate) conns: Conns,
     pub(crate) round: Round,
-    pub(crate) changes: Changes,
+    pub(crate) after: Aftermath,
+    pub(crate) waits: Waits,
     /// Connections with buffered input that may go on.
     pub(crate) again: VecDeque<ConnId>,
     /// Connections that `CLIENT PAUSE` holds back.
@@ -74,6 +77,7 @@ impl<C: Commands> Shard<C> {
     pub fn new(index: usize, world: Arc<World>, commands: Arc<C>) -> Self {
         let settings = world.settings();
         let stores = world.stores();
+        let databases = settings.databases;
         Self {
             index,
             settings_version: world.settings_version(),
@@ -82,7 +86,8 @@ impl<C: Commands> Shard<C> {
             now: Now::default(),
             conns: Conns::default(),
             round: Round::new(stores),
-            changes: Changes::new(),
+            after: Aftermath::new(databases),
+            waits: Waits::default(),
             again: VecDeque::new(),
             paused: Vec::new(),
             pause_seen: Paused::Nothing,
@@ -159,15 +164,13 @@ impl<C: Commands> Shard<C> {
                 }
                 Mail::Passed(conn) => self.passed(conn),
                 Mail::Kill(client) => self.kill(client),
+                Mail::Served(served) => self.served(*served),
+                Mail::Unblock { conn, ticket, error } => self.unblocked(conn, ticket, error),
                 Mail::Look => {}
             }
         }
         self.mail = mail;
         self.answer_barriers();
-    }
-
-    pub(crate) fn tick_parts(&mut self) -> (&World, &mut Changes) {
-        (&self.world, &mut self.changes)
     }
 
     pub(crate) fn put_back_idle(&mut self, boxes: Boxes<Store>) {
@@ -232,9 +235,11 @@ impl<C: Commands> Service for Shard<C> {
         self.run_round(events);
         self.work_off();
         self.end_pause();
+        self.time_out();
         self.go_on_with_all();
         self.answer_barriers();
         self.run_tick();
+        self.forget_waiters();
         self.wind_up();
     }
 
@@ -254,10 +259,17 @@ impl<C: Commands> Service for Shard<C> {
     fn closed(&mut self, id: ConnId) {
         // Batches of it that are still under way find nobody and are forgotten; what they did
         // stays done.
+        self.stop_waiting(id);
         if let Some(mut conn) = self.conns.remove(id) {
+            if let Lane::Waiting(pending) = &conn.lane
+                && let Some(waiter) = &pending.waiter
+            {
+                self.abandon(waiter);
+            }
             self.world.remove_client(conn.session.client.id);
             self.release_watches(&mut conn.session);
         }
+        self.forget_waiters();
     }
 
     fn wait(&self) -> Wait {
@@ -292,7 +304,7 @@ pub(crate) fn runner<'a, C: Commands>(
     settings: &'a Settings,
     index: usize,
     now: &Now,
-    changes: &'a mut Changes,
+    after: &'a mut Aftermath,
     full: bool,
 ) -> Runner<'a> {
     Runner {
@@ -305,7 +317,8 @@ pub(crate) fn runner<'a, C: Commands>(
         full,
         now_ms: now.unix_ms(),
         now_us: now.unix_us,
-        changes,
+        home: index,
+        after,
         meter: Meter::default(),
     }
 }

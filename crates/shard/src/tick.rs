@@ -2,10 +2,11 @@
 
 use crate::close::is_over_limit;
 use crate::conn::{Lane, Life};
-use crate::door::StoreId;
+use crate::door::{Boxes, StoreId};
 use crate::service::Wait;
-use crate::shard::Shard;
+use crate::shard::{Shard, runner};
 use crate::world::{Commands, Paused};
+use kevy_keyspace::Store;
 use smallvec::SmallVec;
 use std::sync::atomic::Ordering;
 
@@ -76,15 +77,29 @@ impl<C: Commands> Shard<C> {
         // Who pauses clients wants to look at data that stands still.
         let still = self.world.paused(now_ms) != Paused::Nothing;
         let expire = self.settings.active_expire && !still;
-        let (_, changes) = self.tick_parts();
         let mut more = false;
         if expire {
+            let changes = &mut self.after.changes;
             more |= store.expire_slice(now_ms, EXPIRE_SLICE, changes);
             changes.clear();
         }
         more |= store.free_slice(FREE_SLICE);
-        self.put_back_idle(SmallVec::from_iter([(id, store)]));
+        let mut boxes = SmallVec::from_iter([(id, store)]);
+        if self.after.changes.take_woken() {
+            self.serve_here(&mut boxes, now_ms);
+        }
+        self.put_back_idle(boxes);
         if more { More::Now } else { More::Nothing }
+    }
+
+    /// Serves those who wait for keys of stores held.
+    fn serve_here(&mut self, boxes: &mut Boxes<Store>, now_ms: i64) {
+        let Self { world, commands, settings, after, index, now, full, .. } = self;
+        let mut runner = runner(world, &**commands, settings, *index, now, after, *full);
+        runner.now_ms = now_ms;
+        runner.serve(boxes);
+        runner.stop();
+        self.see_to_waiters();
     }
 
     /// Closes clients that have been idle, or have not read their output, for too long. Those for
@@ -127,6 +142,7 @@ impl<C: Commands> Shard<C> {
             let left_ns = u64::try_from(left_ms).unwrap_or(0).saturating_mul(1_000_000);
             next = next.min(self.now.mono_ns.saturating_add(left_ns));
         }
+        next = next.min(self.waits.next_ns().unwrap_or(u64::MAX));
         Wait::Until(next)
     }
 }

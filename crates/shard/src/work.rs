@@ -5,8 +5,9 @@ use crate::service::ConnId;
 use kevy_command::session::Transaction;
 use kevy_command::{Args, Found, Output, PlacedKey};
 use kevy_data::Blob;
-use kevy_keyspace::Placement;
+use kevy_keyspace::{Placement, Waiter};
 use kevy_resp::{Mark, Proto, Span};
+use std::sync::Arc;
 
 /// A piece of a vector, by positions that survive the vector's growth.
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,6 +36,10 @@ pub(crate) enum Job {
     Transaction(Found, Box<Transaction>),
     /// Forget the keys that the client watches in the stores held.
     Unwatch,
+    /// Look through the lines of a waiter, which needs all its stores.
+    Serve(Arc<Waiter>),
+    /// Take waiters out of the lines of the stores held.
+    Forget(Vec<Arc<Waiter>>),
     /// Nothing more: the reply is there already.
     Said,
 }
@@ -42,12 +47,21 @@ pub(crate) enum Job {
 /// What a handler needs to know of the client.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Caller {
+    pub(crate) conn: ConnId,
     pub(crate) client: u64,
     pub(crate) db: usize,
     pub(crate) proto: Proto,
     pub(crate) no_touch: bool,
     /// The reply is not wanted.
     pub(crate) silent: bool,
+}
+
+impl Caller {
+    /// The shard itself.
+    pub(crate) fn nobody() -> Self {
+        let conn = ConnId { slot: u32::MAX, generation: 0 };
+        Self { conn, client: 0, db: 0, proto: Proto::Resp2, no_touch: true, silent: true }
+    }
 }
 
 /// Argument bytes that lie elsewhere than in the input of the chunk.
@@ -78,6 +92,8 @@ pub(crate) struct Item {
     pub(crate) several: bool,
     /// Where its reply is, once there is one.
     pub(crate) reply: (Mark, Mark),
+    /// It waits, and its reply comes later.
+    pub(crate) waiter: Option<Arc<Waiter>>,
 }
 
 impl Item {
@@ -100,6 +116,7 @@ impl Item {
             writes: false,
             several: false,
             reply: (Mark::default(), Mark::default()),
+            waiter: None,
         }
     }
 }

@@ -3,12 +3,13 @@
 use crate::counters::{ShardCounters, StoreCounters};
 use crate::door::{Doors, Ready, StoreId};
 use crate::inbox::Inbox;
+use crate::serve::{Parked, Served};
 use crate::service::{ConnId, Wake};
 use crate::work::Batch;
 use crossbeam_utils::CachePadded;
 use kevy_command::session::ClientFlags;
 use kevy_command::{Client, Settings, Table};
-use kevy_keyspace::{Placement, Store};
+use kevy_keyspace::{Cancelled, Placement, Store, Waiter};
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
@@ -40,6 +41,17 @@ pub enum Mail {
     Passed(ConnId),
     /// Close this client.
     Kill(u64),
+    /// A client that waited has its reply.
+    Served(Box<Served>),
+    /// The waiting of a client was ended by another one.
+    Unblock {
+        /// Its connection.
+        conn: ConnId,
+        /// What it waited for.
+        ticket: u64,
+        /// It is answered with an error.
+        error: bool,
+    },
     /// Something that all shards read has changed: look.
     Look,
 }
@@ -80,6 +92,9 @@ pub struct WorldOptions {
     pub hook: Option<Hook>,
 }
 
+/// How often a waiter that somebody tries to serve is asked whether it still waits.
+const UNBLOCK_TRIES: usize = 10_000;
+
 /// What all shards share.
 pub struct World {
     pub(crate) doors: Doors<Store, Batch>,
@@ -92,6 +107,7 @@ pub struct World {
     clients: Mutex<BTreeMap<u64, Arc<Client>>>,
     connected: AtomicUsize,
     next_client: AtomicU64,
+    next_ticket: AtomicU64,
     pause: Pause,
     stopping: AtomicBool,
     drained: AtomicUsize,
@@ -140,6 +156,7 @@ impl World {
             clients: Mutex::default(),
             connected: AtomicUsize::new(0),
             next_client: AtomicU64::new(1),
+            next_ticket: AtomicU64::new(1),
             pause: Pause::default(),
             stopping: AtomicBool::new(false),
             drained: AtomicUsize::new(0),
@@ -259,6 +276,41 @@ impl World {
     pub fn clients(&self) -> Vec<Arc<Client>> {
         let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         clients.values().cloned().collect()
+    }
+
+    /// The number of a new waiter, greater than any drawn before.
+    pub(crate) fn next_ticket(&self) -> u64 {
+        self.next_ticket.fetch_add(1, Ordering::SeqCst)
+    }
+
+    /// Clients whose command waits, and not for ever.
+    #[must_use]
+    pub fn timed_waits(&self) -> usize {
+        let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let timed = |waiter: &Waiter| waiter.call().is_some_and(|p: &Parked| p.timeout_ms > 0);
+        clients.values().filter_map(|client| client.waiter()).filter(|w| timed(w)).count()
+    }
+
+    /// Ends the waiting of a client, as if its time were up or with an error. Whether it waited.
+    pub fn unblock(&self, client: u64, error: bool) -> bool {
+        let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let client = clients.get(&client).cloned();
+        drop(clients);
+        let Some(waiter) = client.and_then(|client| client.waiter()) else { return false };
+        let Some(parked) = waiter.call::<Parked>() else { return false };
+        for _ in 0..UNBLOCK_TRIES {
+            match waiter.cancel() {
+                Cancelled::Yes => {
+                    let (conn, ticket) = (parked.caller.conn, waiter.ticket());
+                    self.post(parked.home, Mail::Unblock { conn, ticket, error });
+                    return true;
+                }
+                Cancelled::TooLate => return false,
+                // Whoever tries to serve it needs microseconds.
+                Cancelled::Busy => std::hint::spin_loop(),
+            }
+        }
+        false
     }
 
     /// Asks for the end of a client.

@@ -2,87 +2,26 @@
 #![allow(missing_docs, reason = "a test has no readers of its documentation")]
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
-use kevy_command::{Output, Settings, Table, families::FAMILIES};
-use kevy_shard::service::{Action, ConnId, Event, Now, Peer, PeerAddress, Service};
-use kevy_shard::{Commands, Hook, Moment, Shard, World, WorldOptions};
-use std::any::Any;
+mod rig;
+
+use kevy_command::{Output, Settings};
+use kevy_shard::service::{Action, Event, Service};
+use kevy_shard::{Hook, Moment, World, WorldOptions};
+use rig::Rig;
 use std::sync::{Arc, OnceLock};
 
-struct All(Table);
-
-impl Commands for All {
-    fn table(&self) -> &Table {
-        &self.0
-    }
-
-    fn host(&self) -> &dyn Any {
-        &()
-    }
+fn rig(shards: usize, settings: Settings) -> Rig {
+    hooked(shards, settings, None)
 }
 
-/// Some shards of one world, moved one turn at a time.
-struct Rig {
-    shards: Vec<Shard<All>>,
-    world: Arc<World>,
-    now: Now,
-    closed: Vec<ConnId>,
-}
-
-impl Rig {
-    fn new(shards: usize, settings: Settings) -> Self {
-        Self::hooked(shards, settings, None)
-    }
-
-    fn hooked(shards: usize, settings: Settings, hook: Option<Hook>) -> Self {
-        let commands = Arc::new(All(Table::new(FAMILIES).unwrap()));
-        let options = WorldOptions {
-            shards,
-            settings,
-            commands: commands.0.len(),
-            hook,
-            ..WorldOptions::default()
-        };
-        let world = World::new(options);
-        let shard = |at| Shard::new(at, Arc::clone(&world), Arc::clone(&commands));
-        let now = Now { unix_us: 1_700_000_000_000_000, mono_ns: 1 };
-        Self { shards: (0..shards).map(shard).collect(), world, now, closed: Vec::new() }
-    }
-
-    fn connect(&mut self, shard: usize) -> ConnId {
-        let address = PeerAddress::Unix("/socket".into());
-        self.shards[shard].connect(Peer { address, fd: 3 }).unwrap()
-    }
-
-    fn turn(&mut self, shard: usize, events: &[Event<'_>]) {
-        self.now.mono_ns += 1_000_000;
-        self.now.unix_us += 1_000;
-        self.shards[shard].turn(&self.now, events);
-    }
-
-    /// What a connection has to send.
-    fn output(&mut self, shard: usize, conn: ConnId) -> String {
-        let mut actions = Vec::new();
-        self.shards[shard].actions(&mut actions);
-        for action in actions {
-            if let Action::Close(id) | Action::Abort(id) = action {
-                self.closed.push(id);
-            }
-        }
-        let mut out = Output::new();
-        self.shards[shard].take_output(conn, &mut out);
-        String::from_utf8_lossy(&out.to_vec()).into_owned()
-    }
-
-    fn ask(&mut self, shard: usize, conn: ConnId, input: &str) -> String {
-        self.turn(shard, &[Event::Received(conn, input.as_bytes())]);
-        self.output(shard, conn)
-    }
+fn hooked(shards: usize, settings: Settings, hook: Option<Hook>) -> Rig {
+    Rig::with(WorldOptions { shards, settings, hook, ..WorldOptions::default() }, &[])
 }
 
 #[test]
 fn replies_come_in_request_order_over_all_stores() {
     for shards in [1, 2, 4] {
-        let mut rig = Rig::new(shards, Settings::default());
+        let mut rig = rig(shards, Settings::default());
         let conn = rig.connect(0);
         let mut input = String::new();
         let mut expected = String::new();
@@ -105,7 +44,7 @@ fn any_cut_of_the_input_gives_the_same_replies() {
         "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$5\r\nhello\r\nGET a\r\nMSET x 1 y 2 z 3\r\nMGET x y z\r\n";
     let expected = "+OK\r\n$5\r\nhello\r\n+OK\r\n*3\r\n$1\r\n1\r\n$1\r\n2\r\n$1\r\n3\r\n";
     for cut in 0..input.len() {
-        let mut rig = Rig::new(4, Settings::default());
+        let mut rig = rig(4, Settings::default());
         let conn = rig.connect(1);
         let mut got = rig.ask(1, conn, &input[..cut]);
         got += &rig.ask(1, conn, &input[cut..]);
@@ -119,7 +58,7 @@ fn large_values_are_received_into_their_own_allocation() {
     let input =
         format!("*3\r\n$3\r\nSET\r\n$1\r\na\r\n${}\r\n{value}\r\nGET b\r\nGET a\r\n", value.len());
     for piece in [1_000, 16_384, 200_000] {
-        let mut rig = Rig::new(2, Settings::default());
+        let mut rig = rig(2, Settings::default());
         let conn = rig.connect(0);
         let mut got = String::new();
         for bytes in input.as_bytes().chunks(piece) {
@@ -132,7 +71,7 @@ fn large_values_are_received_into_their_own_allocation() {
 #[test]
 fn transactions_run_whole_and_watched_keys_spoil_them() {
     for shards in [1, 4] {
-        let mut rig = Rig::new(shards, Settings::default());
+        let mut rig = rig(shards, Settings::default());
         let (one, two) = (rig.connect(0), rig.connect(shards - 1));
         assert_eq!(
             rig.ask(0, one, "WATCH a\r\nMULTI\r\nSET a 1\r\nSET b 2\r\n"),
@@ -150,7 +89,7 @@ fn transactions_run_whole_and_watched_keys_spoil_them() {
 
 #[test]
 fn the_end_of_the_stream_comes_after_the_replies() {
-    let mut rig = Rig::new(2, Settings::default());
+    let mut rig = rig(2, Settings::default());
     let conn = rig.connect(0);
     let input = b"SET a 1\r\nGET a\r\n";
     rig.turn(0, &[Event::Received(conn, input), Event::EndOfStream(conn)]);
@@ -160,7 +99,7 @@ fn the_end_of_the_stream_comes_after_the_replies() {
 
 #[test]
 fn a_protocol_error_is_the_last_reply() {
-    let mut rig = Rig::new(2, Settings::default());
+    let mut rig = rig(2, Settings::default());
     let conn = rig.connect(0);
     let got = rig.ask(0, conn, "SET a 1\r\n*1\r\n:5\r\nGET a\r\n");
     assert_eq!(got, "+OK\r\n-ERR Protocol error: expected '$', got ':'\r\n");
@@ -170,7 +109,7 @@ fn a_protocol_error_is_the_last_reply() {
 #[test]
 fn a_flood_is_paused_and_answered_whole() {
     const COUNT: usize = 1_000_000;
-    let mut rig = Rig::new(1, Settings::default());
+    let mut rig = rig(1, Settings::default());
     let conn = rig.connect(0);
     let input = "PING\r\n".repeat(COUNT);
     let mut replies = 0;
@@ -202,7 +141,7 @@ fn a_flood_is_paused_and_answered_whole() {
 #[test]
 fn the_queue_of_a_transaction_counts_as_input() {
     let settings = Settings { query_buffer_limit: 1 << 20, ..Settings::default() };
-    let mut rig = Rig::new(1, settings);
+    let mut rig = rig(1, settings);
     let conn = rig.connect(0);
     rig.ask(0, conn, "MULTI\r\n");
     let set = format!("SET k {}\r\n", "v".repeat(10_000));
@@ -214,7 +153,7 @@ fn the_queue_of_a_transaction_counts_as_input() {
 
 #[test]
 fn a_pause_does_not_change_what_a_refused_exec_says() {
-    let mut rig = Rig::new(1, Settings::default());
+    let mut rig = rig(1, Settings::default());
     let conn = rig.connect(0);
     rig.ask(0, conn, "MULTI\r\nSET a 1\r\n");
     rig.world.pause(i64::MAX, true, rig.now.unix_ms());
@@ -235,7 +174,7 @@ fn a_pause_that_ends_while_earlier_commands_run_holds_nobody_back() {
             world.unpause();
         }
     });
-    let mut rig = Rig::hooked(2, Settings::default(), Some(hook));
+    let mut rig = hooked(2, Settings::default(), Some(hook));
     let conn = rig.connect(0);
     rig.world.pause(i64::MAX, false, rig.now.unix_ms());
     let _ = world.set(Arc::clone(&rig.world));
@@ -248,7 +187,7 @@ fn a_pause_that_ends_while_earlier_commands_run_holds_nobody_back() {
 #[test]
 fn a_client_that_waits_for_the_server_is_not_idle() {
     let settings = Settings { timeout: 1, ..Settings::default() };
-    let mut rig = Rig::new(1, settings);
+    let mut rig = rig(1, settings);
     let (waits, idles) = (rig.connect(0), rig.connect(0));
     rig.world.pause(i64::MAX, true, rig.now.unix_ms());
     rig.ask(0, waits, "PING\r\n");

@@ -80,17 +80,18 @@ pub(super) const UNBLOCK: Row = Row {
     },
     run: Run::Server(unblock),
 };
-/// No client is ever blocked, as long as no command waits.
-fn unblock(_: &mut Call<'_>, mut args: Args<'_>, reply: &mut Reply<'_>) -> Result<After, Error> {
+/// Only a command that waits for keys is ended: who is paused is not.
+fn unblock(call: &mut Call<'_>, mut args: Args<'_>, reply: &mut Reply<'_>) -> Result<After, Error> {
     args.seek(2);
     if args.remaining() > 2 {
         return Err(wrong_number(args.get(1).unwrap_or_default()));
     }
     let client = args.int();
-    if !args.at_end() && !args.option("TIMEOUT") && !args.option("ERROR") {
+    let error = args.option("ERROR");
+    if !args.at_end() && !args.option("TIMEOUT") {
         return Err(Error::new("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"));
     }
-    client?;
-    reply.integer(0);
+    let client = u64::try_from(client?).unwrap_or(0);
+    reply.integer(i64::from(engine(call)?.world.unblock(client, error)));
     Ok(After::Continue)
 }

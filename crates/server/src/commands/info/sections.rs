@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use kevy_command::{Client, ClientFlags};
+use kevy_shard::counters::StoreCounters;
 
 use super::{Scene, Sheet};
 use crate::cli::build_id;
@@ -90,9 +91,12 @@ pub(super) fn clients(scene: &Scene<'_>, sheet: &mut Sheet) {
     sheet.field("blocked_clients", blocked);
     sheet.fixed(&[("tracking_clients", "0"), ("pubsub_clients", "0")]);
     sheet.field("watching_clients", watching);
-    sheet.fixed(&[("clients_in_timeout_table", "0")]);
+    sheet.field("clients_in_timeout_table", engine.world.timed_waits());
     sheet.field("total_watched_keys", watched);
-    sheet.fixed(&[("total_blocking_keys", "0"), ("total_blocking_keys_on_nokey", "0")]);
+    let sum =
+        |of: fn(&StoreCounters) -> u64| engine.world.all_store_counters().map(of).sum::<u64>();
+    sheet.field("total_blocking_keys", sum(|counters| counters.waited.get()));
+    sheet.field("total_blocking_keys_on_nokey", sum(|counters| counters.loss_waited.get()));
 }
 
 pub(super) fn persistence(scene: &Scene<'_>, sheet: &mut Sheet) {
