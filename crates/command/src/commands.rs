@@ -400,7 +400,7 @@ fn write_key_spec(reply: &mut Reply<'_>, spec: &KeySpec) {
     reply.bulk(b"begin_search");
     match spec.begin {
         Begin::Index(index) => write_fields(reply, "index", &[("index", i64::from(index))]),
-        Begin::Keyword { word, from } => {
+        Begin::Keyword { word, from, .. } => {
             reply.map(2);
             reply.bulk(b"type");
             reply.bulk(b"keyword");

@@ -28,8 +28,14 @@ fn usage(row: &Row) -> String {
         "" => "(no subcommand)".to_owned(),
         name => name.to_ascii_uppercase(),
     };
-    let words = row.doc.syntax.split(' ').map(|word| word.split(':').next().unwrap_or(word));
-    let syntax: Vec<&str> = words.collect();
+    let words = row.doc.syntax.split(' ').map(|word| match word.split_once(':') {
+        // Brackets may stand behind the type.
+        Some((word, kind)) => {
+            word.to_owned() + kind.trim_start_matches(|c: char| c.is_ascii_lowercase())
+        }
+        None => word.to_owned(),
+    });
+    let syntax: Vec<String> = words.collect();
     format!("{name} {}", syntax.join(" ")).trim_end().to_owned()
 }
 

@@ -1,6 +1,7 @@
 //! What a command did, as one value that the commit step uses.
 
 use crate::{Args, CommandList};
+use kevy_data::stream::{IdBuffer, StreamId};
 use smallvec::SmallVec;
 
 /// What a handler reports. The runtime's commit step, one function for every caller, turns it
@@ -38,6 +39,13 @@ pub enum Logged {
     Persist,
     /// By `DEL key` with the key of argument 1.
     Delete,
+    /// By the arguments of the call with this id in place of one of them, not the last.
+    StreamId {
+        /// The argument.
+        arg: u32,
+        /// The id.
+        id: StreamId,
+    },
     /// By other commands: where the call depends on the time, on chance or on what was there.
     Frames(Box<CommandList>),
 }
@@ -60,6 +68,9 @@ impl Logged {
             }
             Self::Persist => frames.push([b"PERSIST", arg(1)]),
             Self::Delete => frames.push([b"DEL", arg(1)]),
+            Self::StreamId { arg, id } => {
+                frames.push_args_with(args, *arg as usize, id.text(&mut IdBuffer::new()))
+            }
             Self::Frames(list) => frames.append(list),
         }
     }

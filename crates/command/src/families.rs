@@ -9,6 +9,7 @@ use crate::hashes::HASH;
 use crate::server::SERVER;
 use crate::sets::SETS;
 use crate::sorted_sets::SORTED_SETS;
+use crate::streams::STREAMS;
 use crate::string::STRING;
 use crate::transactions::TRANSACTIONS;
 
@@ -19,6 +20,7 @@ pub const FAMILIES: &[&[&Row]] = &[
     BITMAP,
     HASH,
     SETS,
+    STREAMS,
     GENERIC,
     SORTED_SETS,
     CONNECTION,

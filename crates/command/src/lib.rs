@@ -27,6 +27,7 @@ pub mod server;
 pub mod session;
 pub mod sets;
 pub mod sorted_sets;
+pub mod streams;
 pub mod string;
 pub mod syntax;
 pub mod table;

@@ -93,6 +93,16 @@ impl CommandList {
         self.push_item(args.iter().take(inline), args.blob())
     }
 
+    /// As [`push_args`](Self::push_args), with `text` in place of the argument at `at`, which is
+    /// not the last.
+    #[must_use]
+    pub fn push_args_with(&mut self, args: &Args<'_>, at: usize, text: &[u8]) -> bool {
+        debug_assert!(at + 1 < args.len());
+        let inline = args.len() - usize::from(args.blob().is_some());
+        let given = args.iter().take(inline).enumerate();
+        self.push_item(given.map(|(of, arg)| if of == at { text } else { arg }), args.blob())
+    }
+
     /// Appends copies of all commands of `other`. `false`: they did not fit, and the list is as
     /// before.
     #[must_use]

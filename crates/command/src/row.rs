@@ -150,6 +150,9 @@ pub enum Begin {
         word: &'static str,
         /// Where the search begins.
         from: i16,
+        /// Words in front of it, in capitals, that take so many arguments, none of which is the
+        /// keyword, whatever it looks like. If there are any, the search begins at argument 1.
+        values: &'static [(&'static str, u16)],
     },
     /// Only the handler knows.
     Unknown,
@@ -289,7 +292,20 @@ impl KeySpec {
     fn begin(&self, args: &Args<'_>) -> Option<usize> {
         match self.begin {
             Begin::Index(index) => Some(usize::from(index)),
-            Begin::Keyword { word, from } => {
+            Begin::Keyword { word, values, .. } if !values.is_empty() => {
+                let mut at = 1;
+                loop {
+                    let arg = args.get(at)?;
+                    at += 1;
+                    if arg.eq_ignore_ascii_case(word.as_bytes()) {
+                        return Some(at);
+                    }
+                    let taken =
+                        values.iter().find(|(of, _)| arg.eq_ignore_ascii_case(of.as_bytes()));
+                    at += taken.map_or(0, |(_, count)| usize::from(*count));
+                }
+            }
+            Begin::Keyword { word, from, .. } => {
                 let is_word = |&at: &usize| {
                     args.get(at).is_some_and(|arg| arg.eq_ignore_ascii_case(word.as_bytes()))
                 };
@@ -325,6 +341,8 @@ pub enum Group {
     Set,
     /// Sorted sets.
     SortedSet,
+    /// Streams.
+    Stream,
     /// Strings.
     String,
     /// `MULTI` and what belongs to it.
@@ -344,6 +362,7 @@ impl Group {
             Self::Server => "server",
             Self::Set => "set",
             Self::SortedSet => "sorted-set",
+            Self::Stream => "stream",
             Self::String => "string",
             Self::Transactions => "transactions",
         }

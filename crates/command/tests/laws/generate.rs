@@ -19,11 +19,13 @@ pub(crate) struct Generator {
     keys: usize,
     /// The time about which absolute times lie, in Unix milliseconds.
     pub(crate) now_ms: i64,
+    /// How many keys of streams the call has: as many ids follow.
+    streams: Option<usize>,
 }
 
 impl Generator {
     pub(crate) fn new(seed: u64, now_ms: i64) -> Self {
-        Self { rng: StdRng::seed_from_u64(seed), numkeys: None, keys: 1, now_ms }
+        Self { rng: StdRng::seed_from_u64(seed), numkeys: None, keys: 1, streams: None, now_ms }
     }
 
     pub(crate) fn rng(&mut self) -> &mut StdRng {
@@ -33,6 +35,7 @@ impl Generator {
     /// A call of the command whose names are `name`: valid by its syntax, with sensible values.
     pub(crate) fn call(&mut self, name: &str, row: &Row) -> Vec<Vec<u8>> {
         let mut call: Vec<Vec<u8>> = name.split('|').map(|part| part.as_bytes().to_vec()).collect();
+        self.streams = None;
         let arguments = parse(row.doc.syntax).unwrap_or_else(|why| panic!("{name}: {why}"));
         arguments.iter().for_each(|argument| self.argument(argument, &mut call));
         call
@@ -44,10 +47,11 @@ impl Generator {
         if argument.optional && !weights && self.rng.random_bool(0.5) {
             return;
         }
-        let times = match argument.multiple {
-            true if weights => self.keys - 1,
-            true => self.rng.random_range(1..=4),
-            false => 1,
+        let times = match (argument.kind, argument.multiple) {
+            (_, false) => 1,
+            (_, true) if weights => self.keys - 1,
+            (Kind::String, true) => self.streams.unwrap_or_else(|| self.rng.random_range(1..=4)),
+            (_, true) => self.rng.random_range(1..=4),
         };
         if argument.kind == Kind::Key
             && let Some(at) = self.numkeys.take()
@@ -63,6 +67,10 @@ impl Generator {
     fn once(&mut self, argument: &Argument, call: &mut Vec<Vec<u8>>) {
         if let Some(token) = &argument.token {
             call.push(token.as_bytes().to_vec());
+            self.streams = self.streams.or((token == "STREAMS").then_some(0));
+        }
+        if argument.kind == Kind::Key {
+            self.streams = self.streams.map(|count| count + 1);
         }
         if argument.name == "numkeys" {
             self.numkeys = Some(call.len());
@@ -99,10 +107,22 @@ impl Generator {
                 self.rng.random_range(0..3).to_string()
             }
             (Kind::Integer, "bit" | "value") => self.rng.random_range(0..2).to_string(),
+            // For ever or at once: nothing depends on how long a call takes.
+            (Kind::Integer, "min-idle-time") => self.pick(&["0", "0", "-1", "1000000000"]),
             (Kind::Integer, "protover") => self.rng.random_range(2..=3).to_string(),
             (Kind::Integer, "cursor") => "0".to_owned(),
             (Kind::Integer, _) => self.rng.random_range(-10..10).to_string(),
             (Kind::String, "min" | "max") => self.pick(&["-", "+", "[1", "(17", "[hello", "(x"]),
+            (Kind::String, "id") if self.streams.is_some() => {
+                self.pick(&[">", ">", "$", "0", "5-1", "13-0"])
+            }
+            (_, "id" | "last-id" | "max-deleted-id") => {
+                format!("{}-{}", self.rng.random_range(0..15), self.rng.random_range(0..3))
+            }
+            (Kind::String, "start" | "end") => self.pick(&["-", "+", "3", "(4-1", "7-1"]),
+            (_, "threshold") => self.rng.random_range(0..9).to_string(),
+            (_, "group") => self.pick(&["g", "h"]),
+            (_, "consumer") => self.pick(&["alice", "bob"]),
             (_, "username") => "default".to_owned(),
             (_, "command") => "get".to_owned(),
             (_, "arg") => "a".to_owned(),

@@ -6,7 +6,8 @@ use kevy_command::{
     PlacedKey, Reply, ReplyMode, Row, Run, Session, Settings, Table, connection,
 };
 use kevy_command::{Categories, Doc, Flags, Group};
-use kevy_data::{Hash, Item, List, Set, SortedSet};
+use kevy_data::stream::{Entry, StreamId};
+use kevy_data::{Hash, Item, List, Set, SortedSet, Stream};
 use kevy_keyspace::{Changed, Changes, Context, Keyspace, Kind, Placement, Record, Store};
 use kevy_resp::Proto;
 use std::collections::{BTreeMap, BTreeSet};
@@ -374,7 +375,34 @@ fn canonical(record: &Record) -> Vec<u8> {
                 item(format!("{score:?}").as_bytes());
             }
         }
+        Kind::Stream => stream_items(record.collection::<Stream>().unwrap())
+            .for_each(|text| item(text.as_bytes())),
         kind => panic!("{kind:?}"),
     }
     text
+}
+
+/// All that a stream says but when its consumers were seen.
+fn stream_items(stream: &Stream) -> impl Iterator<Item = String> {
+    let entries = stream.entries();
+    let counts = (entries.len(), entries.added());
+    let head = format!("{:?} {} {}", counts, entries.last_id(), entries.max_deleted_id());
+    let texts = |entry: Entry<'_>| {
+        let fields: Vec<_> = entry.fields.map(|(a, b)| (a.to_vec(), b.to_vec())).collect();
+        format!("{} {fields:?}", entry.id)
+    };
+    let all = entries.range(StreamId::MIN, StreamId::MAX).map(texts);
+    let groups = stream.groups().iter().map(|(name, group)| {
+        let consumers: Vec<_> = group.consumers().map(|consumer| consumer.name()).collect();
+        let pending: Vec<_> = group
+            .pending_range(StreamId::MIN, StreamId::MAX)
+            .map(|(id, pending)| {
+                let name = group.consumer(pending.consumer).name();
+                (id, name, pending.delivered_ms, pending.deliveries)
+            })
+            .collect();
+        let progress = (group.last_id, group.entries_read);
+        format!("{name:?} {progress:?} {consumers:?} {pending:?}")
+    });
+    std::iter::once(head).chain(all).chain(groups).collect::<Vec<_>>().into_iter()
 }

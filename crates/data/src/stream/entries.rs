@@ -383,6 +383,17 @@ impl Entries {
             && id <= self.max_deleted_id
     }
 
+    /// How many of the entries ever added a group has read when it has read the one with this `id`
+    /// too, having counted `read` before.
+    #[must_use]
+    pub fn read_up_to(&self, id: StreamId, read: Option<u64>) -> Option<u64> {
+        match read {
+            Some(read) if !self.has_gap_from(id) => Some(read.saturating_add(1)),
+            _ if self.added > 0 => self.added_up_to(id),
+            read => read,
+        }
+    }
+
     /// How many entries were added up to `id`, if that can be told: of the last id, of the first
     /// entry and what was before it. `streamEstimateDistanceFromFirstEverEntry` of Redis.
     pub(crate) fn added_up_to(&self, id: StreamId) -> Option<u64> {
