@@ -53,6 +53,12 @@ impl ExpiryIndex {
         leaf.first().map(|due| due.0)
     }
 
+    /// The entry with the earliest deadline.
+    pub fn first_due(&self) -> Option<Due> {
+        let (_, leaf) = self.leaves.first_key_value()?;
+        leaf.first().copied()
+    }
+
     /// The latest deadline.
     pub fn last(&self) -> Option<i64> {
         let (_, leaf) = self.leaves.last_key_value()?;

@@ -4,7 +4,7 @@ use crate::allocated;
 use crate::block::{Block, Form, INLINE_MAX};
 use crate::number::parse_i64;
 use crate::text::IntBuffer;
-use crate::{Blob, Change, Collection, StringRef, Text, Value};
+use crate::{Blob, Change, Collection, Hash, StringRef, Text, Value};
 use std::fmt;
 
 /// The longest string that Redis reports as `embstr`, in bytes.
@@ -177,10 +177,32 @@ impl Record {
         self.block.deadline()
     }
 
-    /// Whether the key has expired at `now_ms`: not before the deadline has passed.
+    /// Whether the key has expired at `now_ms`, or everything that it holds: not before the
+    /// deadline has passed.
     #[inline]
     pub fn is_expired(&self, now_ms: i64) -> bool {
         self.block.deadline().is_some_and(|deadline| now_ms > deadline)
+            || self.elements_expire() && self.last_of::<Hash>().is_some_and(|last| now_ms > last)
+    }
+
+    /// Whether the value is of the type whose elements may expire on their own.
+    #[inline]
+    fn elements_expire(&self) -> bool {
+        self.block.kind_bits() == Kind::Hash as u32
+    }
+
+    /// When the first element of the value expires on its own, in Unix milliseconds.
+    #[inline]
+    pub fn element_deadline(&self) -> Option<i64> {
+        if self.elements_expire() {
+            self.collection::<Hash>().and_then(<Hash as Collection>::next_deadline)
+        } else {
+            None
+        }
+    }
+
+    fn last_of<T: Collection>(&self) -> Option<i64> {
+        self.collection::<T>().and_then(T::last_deadline)
     }
 
     /// Changes when the key expires.

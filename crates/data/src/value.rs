@@ -32,6 +32,16 @@ pub trait Collection: Held + Default + Clone + Send + Sync + 'static {
     /// Whether dropping it would stall a shard: some 20 µs or 64 allocations.
     fn is_heavy(&self) -> bool;
 
+    /// When the first of its elements expires on its own, in Unix milliseconds.
+    fn next_deadline(_: Self::Ref<'_>) -> Option<i64> {
+        None
+    }
+
+    /// When the last of its elements expires on its own, if all do: then nothing is left of it.
+    fn last_deadline(_: Self::Ref<'_>) -> Option<i64> {
+        None
+    }
+
     /// The value as one piece of bytes, if it is one; the flag tells two such encodings apart.
     fn inline(&self) -> Option<(bool, &[u8])>;
 

@@ -13,6 +13,9 @@ pub enum Changed {
     Removed,
     /// Its deadline had passed: a deletion of its own, before whatever the command did.
     Expired,
+    /// The deadline of one of its fields had passed: a deletion of that field, before whatever the
+    /// command did. There are others left.
+    FieldExpired,
 }
 
 /// One change of one key.
@@ -26,21 +29,26 @@ pub struct Change<'a> {
     pub key: &'a [u8],
     /// What happened.
     pub changed: Changed,
+    /// The field that has expired; else empty.
+    pub field: &'a [u8],
 }
 
 struct Item {
     db: u32,
     store: u32,
     changed: Changed,
+    /// Where the key begins; the field follows it.
     start: usize,
     len: usize,
+    field_len: usize,
 }
 
-/// A list of changes in the order in which they happened. Expiries are always recorded, for the
-/// log must say them; everything else only while someone is interested. The memory is reused.
+/// A list of changes in the order in which they happened. Expiries of keys and fields are always
+/// recorded, for the log must say them; everything else only while someone is interested. The memory is reused.
 #[derive(Default)]
 pub struct Changes {
     items: Vec<Item>,
+    /// Bytes of keys and fields.
     keys: Vec<u8>,
     record_all: bool,
     woken: bool,
@@ -95,6 +103,7 @@ impl Changes {
             store: item.store,
             key: &self.keys[item.start..item.start + item.len],
             changed: item.changed,
+            field: &self.keys[item.start + item.len..][..item.field_len],
         })
     }
 
@@ -112,15 +121,22 @@ impl Changes {
     #[inline]
     pub(crate) fn note(&mut self, db: usize, key: &Key<'_>, changed: Changed) {
         if self.record_all || changed == Changed::Expired {
-            self.push(db, key.store, key.bytes, changed);
+            self.push(db, key, changed, b"");
         }
     }
 
+    /// Notes that a field of a key has expired.
+    pub(crate) fn note_field(&mut self, db: usize, key: &Key<'_>, field: &[u8]) {
+        self.push(db, key, Changed::FieldExpired, field);
+    }
+
     #[cold]
-    pub(crate) fn push(&mut self, db: usize, store: u32, key: &[u8], changed: Changed) {
-        let start = self.keys.len();
-        self.keys.extend_from_slice(key);
-        self.items.push(Item { db: db as u32, store, changed, start, len: key.len() });
+    fn push(&mut self, db: usize, key: &Key<'_>, changed: Changed, field: &[u8]) {
+        let (start, len, field_len) = (self.keys.len(), key.bytes.len(), field.len());
+        self.keys.extend_from_slice(key.bytes);
+        self.keys.extend_from_slice(field);
+        let (db, store) = (db as u32, key.store);
+        self.items.push(Item { db, store, changed, start, len, field_len });
     }
 }
 
@@ -137,8 +153,15 @@ mod tests {
         changes.note(1, &key, Changed::Expired);
         changes.record_all(true);
         changes.note(2, &Key { bytes: b"other", ..key }, Changed::Created);
-        let seen: Vec<_> = changes.iter().map(|c| (c.db, c.store, c.key, c.changed)).collect();
-        assert_eq!(seen, [(1, 3, &b"k"[..], Changed::Expired), (2, 3, b"other", Changed::Created)]);
+        changes.note_field(1, &key, b"field");
+        let seen: Vec<_> =
+            changes.iter().map(|c| (c.db, c.store, c.key, c.changed, c.field)).collect();
+        let expected = [
+            (1, 3, &b"k"[..], Changed::Expired, &b""[..]),
+            (2, 3, b"other", Changed::Created, b""),
+            (1, 3, b"k", Changed::FieldExpired, b"field"),
+        ];
+        assert_eq!(seen, expected);
         changes.clear();
         assert!(changes.is_empty() && changes.records_all());
     }

@@ -2,9 +2,10 @@
 
 use crate::changes::Changed;
 use crate::keyspace::{Look, Site};
+use crate::store::Entered;
 use crate::table::Slot;
 use crate::{Key, Keyspace, WrongType};
-use kevy_data::{Change, Collection, Record};
+use kevy_data::{Change, Collection, Hash, Record};
 
 /// What has come of [`Keyspace::update`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -75,11 +76,11 @@ impl Keyspace<'_> {
                     return Ok(Updated::new(result, false));
                 }
                 let record = slot.get_mut();
-                let held = (record.memory(), record.deadline());
+                let held = Entered::of(record);
                 site.discard(record);
                 *record = Record::of(key.bytes, value, None);
                 site.begin(record);
-                site.books.correct(record, key.hash, held.0, held.1);
+                site.books.correct(record, key.hash, held);
                 site.overwritten(key, true);
                 Ok(Updated { created: true, ..Updated::new(result, true) })
             }
@@ -120,6 +121,22 @@ impl Keyspace<'_> {
         }
     }
 
+    /// Removes those of the `fields` of a hash that have expired, for a command that is about to
+    /// write them. Each is a deletion of its own, noted before whatever the command does, so that
+    /// who replays the log without a clock sees what the command saw.
+    #[inline]
+    pub fn expire_fields<'f>(&mut self, key: &Key<'_>, fields: impl IntoIterator<Item = &'f [u8]>) {
+        let now_ms = self.now_ms();
+        let (table, mut site) = self.site(key);
+        // Without any hash in such a state, which is the rule, this is all.
+        if site.books.elements.first().is_none_or(|deadline| deadline >= now_ms) {
+            return;
+        }
+        if let Slot::Live(slot) = table.slot(key, now_ms) {
+            expire_fields_of(key, slot.into_mut(), &mut site, fields.into_iter());
+        }
+    }
+
     /// Sets the key to a collection without a deadline, whatever it held; an empty one removes the
     /// key. Whether the key existed.
     pub fn put_value<T: Collection>(&mut self, key: &Key<'_>, value: T) -> bool {
@@ -137,6 +154,34 @@ fn view<T: Collection>(record: Option<&Record>) -> Result<Option<T::Ref<'_>>, Wr
     record.map(|record| record.collection::<T>().ok_or(WrongType)).transpose()
 }
 
+#[cold]
+fn expire_fields_of<'f>(
+    key: &Key<'_>,
+    record: &mut Record,
+    site: &mut Site<'_>,
+    fields: impl Iterator<Item = &'f [u8]>,
+) {
+    let now_ms = site.now_ms;
+    if record.element_deadline().is_none_or(|deadline| deadline >= now_ms) {
+        return;
+    }
+    let held = Entered::of(record);
+    let mut expired = 0;
+    record.edit::<Hash, _>(|hash| {
+        for field in fields {
+            if hash.remove_expired(field, now_ms) {
+                site.changes.note_field(site.db, key, field);
+                expired += 1;
+            }
+        }
+        Change::when(expired > 0, ())
+    });
+    if expired > 0 {
+        site.books.correct(record, key.hash, held);
+        site.aside.fields_expired(site.db, key, expired);
+    }
+}
+
 /// Changes the value of a key that is there.
 #[inline]
 fn edit<T: Collection, R>(
@@ -146,12 +191,12 @@ fn edit<T: Collection, R>(
     change: impl FnOnce(&mut T) -> Change<R>,
 ) -> Result<Updated<R>, WrongType> {
     let record = slot.get_mut();
-    let held = (record.memory(), record.deadline());
+    let held = Entered::of(record);
     let (change, empty) = record.edit(change).ok_or(WrongType)?;
     site.touch(record);
     let (result, changed) = change.parts();
     if changed {
-        site.books.correct(record, key.hash, held.0, held.1);
+        site.books.correct(record, key.hash, held);
         if empty {
             site.left(key, slot.remove(), Changed::Removed);
         } else {

@@ -79,8 +79,11 @@ impl Garbage {
         let rest = bytes.saturating_sub(value_bytes);
         *bytes = rest - (rest as u128 * freed as u128 / held as u128) as usize;
         if database.table.len() == 0 {
-            freed += database.books.expiry.clear_slice(budget.saturating_sub(freed));
-            if database.books.expiry.is_empty() {
+            let books = &mut database.books;
+            for index in [&mut books.expiry, &mut books.elements] {
+                freed += index.clear_slice(budget.saturating_sub(freed));
+            }
+            if books.expiry.is_empty() && books.elements.is_empty() {
                 self.databases.pop_front();
             }
         }

@@ -2,7 +2,7 @@
 
 use crate::access::{self, Lfu};
 use crate::changes::{Changed, Changes};
-use crate::store::{Aside, Books, Database, Store};
+use crate::store::{Aside, Books, Database, Entered, Store};
 use crate::string::StringMut;
 use crate::table::Slot;
 use crate::watches::Presence;
@@ -375,8 +375,8 @@ impl<'a> Keyspace<'a> {
         match slot {
             Slot::Live(slot) | Slot::Expired(slot) => {
                 let record = slot.into_mut();
-                let held = (record.memory(), record.deadline());
-                let kept = if expired { None } else { held.1 };
+                let held = Entered::of(record);
+                let kept = if expired { None } else { held.deadline };
                 site.discard(record);
                 record.set(value, deadline_for(expiry, kept));
                 if expired {
@@ -384,7 +384,7 @@ impl<'a> Keyspace<'a> {
                 } else {
                     site.touch(record);
                 }
-                site.books.correct(record, key.hash, held.0, held.1);
+                site.books.correct(record, key.hash, held);
                 site.overwritten(key, expired);
             }
             Slot::Vacant(slot) => {
@@ -484,10 +484,10 @@ impl<'a> Keyspace<'a> {
             }
             Slot::Vacant(_) => return false,
         };
-        let held = (record.memory(), record.deadline());
+        let held = Entered::of(record);
         record.set_deadline(deadline);
         site.touch(record);
-        site.books.correct(record, key.hash, held.0, held.1);
+        site.books.correct(record, key.hash, held);
         site.changed(key, Changed::Modified);
         true
     }

@@ -6,7 +6,7 @@ use crate::garbage::Garbage;
 use crate::table::Table;
 use crate::waiters::{Waiter, Waiters};
 use crate::watches::{Presence, Watches};
-use kevy_data::{ExpiryIndex, Record, allocated};
+use kevy_data::{Change, ExpiryIndex, Hash, Record, allocated};
 use std::sync::Arc;
 
 /// What a store has counted since it was made, or since [`Store::reset_stats`].
@@ -18,6 +18,8 @@ pub struct StoreStats {
     pub misses: u64,
     /// Keys removed because their deadline had passed.
     pub expired: u64,
+    /// Fields removed from hashes because their deadline had passed.
+    pub expired_fields: u64,
 }
 
 /// The keys of one database in one store, as `INFO keyspace` tells them.
@@ -42,45 +44,72 @@ pub(crate) struct Database {
 #[derive(Default)]
 pub(crate) struct Books {
     pub(crate) expiry: ExpiryIndex,
+    /// Of keys whose values have elements that expire: the first such deadline of each.
+    pub(crate) elements: ExpiryIndex,
     /// Bytes that the records hold.
     pub(crate) bytes: usize,
+}
+
+/// What the books say of a record.
+#[derive(Clone, Copy)]
+pub(crate) struct Entered {
+    memory: usize,
+    pub(crate) deadline: Option<i64>,
+    element_deadline: Option<i64>,
+}
+
+impl Entered {
+    #[inline]
+    pub(crate) fn of(record: &Record) -> Self {
+        Entered {
+            memory: record.memory(),
+            deadline: record.deadline(),
+            element_deadline: record.element_deadline(),
+        }
+    }
+
+    const NOTHING: Entered = Entered { memory: 0, deadline: None, element_deadline: None };
 }
 
 impl Books {
     #[inline]
     pub(crate) fn enter(&mut self, record: &Record, hash: u64) {
-        self.bytes += record.memory();
-        if let Some(deadline) = record.deadline() {
-            self.expiry.insert(deadline, hash);
-        }
+        self.change(hash, Entered::NOTHING, Entered::of(record));
     }
 
     #[inline]
     pub(crate) fn leave(&mut self, record: &Record, hash: u64) {
-        self.bytes -= record.memory();
-        if let Some(deadline) = record.deadline() {
-            self.expiry.remove(deadline, hash);
-        }
+        self.change(hash, Entered::of(record), Entered::NOTHING);
     }
 
-    /// A record that held `memory` bytes and had the deadline `deadline` has changed.
+    /// A record of which the books say `held` has changed.
     #[inline]
-    pub(crate) fn correct(
-        &mut self,
-        record: &Record,
-        hash: u64,
-        memory: usize,
-        deadline: Option<i64>,
-    ) {
-        self.bytes = self.bytes + record.memory() - memory;
-        let new = record.deadline();
-        if new != deadline {
-            if let Some(old) = deadline {
-                self.expiry.remove(old, hash);
-            }
-            if let Some(new) = new {
-                self.expiry.insert(new, hash);
-            }
+    pub(crate) fn correct(&mut self, record: &Record, hash: u64, held: Entered) {
+        self.change(hash, held, Entered::of(record));
+    }
+
+    #[inline]
+    fn change(&mut self, hash: u64, old: Entered, new: Entered) {
+        self.bytes = self.bytes + new.memory - old.memory;
+        move_deadline(&mut self.expiry, hash, old.deadline, new.deadline);
+        move_deadline(&mut self.elements, hash, old.element_deadline, new.element_deadline);
+    }
+
+    /// The earliest deadline.
+    fn first(&self) -> Option<i64> {
+        let deadlines = [self.expiry.first(), self.elements.first()];
+        deadlines.into_iter().flatten().min()
+    }
+}
+
+#[inline]
+fn move_deadline(index: &mut ExpiryIndex, hash: u64, old: Option<i64>, new: Option<i64>) {
+    if old != new {
+        if let Some(old) = old {
+            index.remove(old, hash);
+        }
+        if let Some(new) = new {
+            index.insert(new, hash);
         }
     }
 }
@@ -95,7 +124,8 @@ impl Database {
     }
 
     pub(crate) fn memory(&self) -> usize {
-        self.books.bytes + self.table.memory() + self.books.expiry.memory()
+        let Books { expiry, elements, bytes } = &self.books;
+        bytes + self.table.memory() + expiry.memory() + elements.memory()
     }
 }
 
@@ -132,6 +162,14 @@ impl Aside {
         let mixed = (self.random ^ self.random >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
         mixed ^ mixed >> 31
+    }
+
+    /// Notes that fields of a key have expired, which [`Changes`] knows already.
+    pub(crate) fn fields_expired(&mut self, db: usize, key: &Key<'_>, count: usize) {
+        self.stats.expired_fields += count as u64;
+        if !self.watches.is_empty() {
+            self.watches.touch(db, key.bytes, true);
+        }
     }
 
     /// Notes a change of a key for whoever wants to know.
@@ -216,42 +254,68 @@ impl Store {
         }
     }
 
-    /// When the next key expires, in Unix milliseconds.
+    /// When the next key, or field of a hash, expires, in Unix milliseconds.
     pub fn next_deadline(&self) -> Option<i64> {
-        self.databases.iter().filter_map(|database| database.books.expiry.first()).min()
+        self.databases.iter().filter_map(|database| database.books.first()).min()
     }
 
-    /// Removes keys whose deadline is before `now_ms`, the earliest first, at most `budget` of
-    /// them. Whether there are more.
+    /// Removes keys, and fields of hashes, whose deadline is before `now_ms`, the earliest first,
+    /// at most `budget` of them. Whether there are more.
     pub fn expire_slice(&mut self, now_ms: i64, budget: usize, changes: &mut Changes) -> bool {
-        for _ in 0..budget {
-            if !self.expire_next(now_ms, changes) {
-                return false;
+        let mut left = budget;
+        while left > 0 {
+            match self.expire_next(now_ms, left, changes) {
+                0 => return false,
+                expired => left -= expired.min(left),
             }
         }
         self.next_deadline().is_some_and(|deadline| deadline < now_ms)
     }
 
-    /// Removes the key with the earliest deadline if that is before `now_ms`.
-    fn expire_next(&mut self, now_ms: i64, changes: &mut Changes) -> bool {
+    /// Removes what has the earliest deadline if that is before `now_ms`: a key, or up to `budget`
+    /// fields of one hash; how many.
+    fn expire_next(&mut self, now_ms: i64, budget: usize, changes: &mut Changes) -> usize {
         let databases = self.databases.iter_mut().enumerate();
         let earliest = databases
-            .filter_map(|(db, database)| Some((database.books.expiry.first()?, db, database)))
+            .filter_map(|(db, database)| Some((database.books.first()?, db, database)))
             .min_by_key(|(deadline, db, _)| (*deadline, *db));
-        let Some((_, db, database)) = earliest else { return false };
-        let Some((deadline, hash)) = database.books.expiry.pop_before(now_ms) else { return false };
-        self.aside.touch(db);
-        let Some(mut record) = database.table.remove_due(hash, deadline) else {
-            debug_assert!(false, "a deadline without a key");
-            return true;
-        };
-        database.books.bytes -= record.memory();
-        let key = Key { bytes: record.key(), hash, store: self.id };
-        self.aside.changed(changes, db, &key, Changed::Expired);
-        if let Some(value) = record.take_heavy() {
-            self.aside.garbage.push_value(value);
+        let Some((deadline, db, Database { table, books })) = earliest else { return 0 };
+        if deadline >= now_ms {
+            return 0;
         }
-        true
+        self.aside.touch(db);
+        let due = match books.expiry.first() == Some(deadline) {
+            true => books.expiry.first_due(),
+            false => books.elements.first_due(),
+        };
+        let slot = due.and_then(|(deadline, hash)| Some((table.due(hash, deadline)?, hash)));
+        let Some((mut slot, hash)) = slot else {
+            debug_assert!(false, "a deadline without a key");
+            return 0;
+        };
+        let (id, aside) = (self.id, &mut self.aside);
+        let key = Key { bytes: slot.get().key(), hash, store: id };
+        if slot.get().is_expired(now_ms) {
+            aside.changed(changes, db, &key, Changed::Expired);
+            let mut record = slot.remove();
+            books.leave(&record, hash);
+            if let Some(value) = record.take_heavy() {
+                aside.garbage.push_value(value);
+            }
+            return 1;
+        }
+        let bytes = key.bytes.to_vec();
+        let key = Key { bytes: &bytes, ..key };
+        let record = slot.get_mut();
+        let held = Entered::of(record);
+        let mut expired = 0;
+        record.edit::<Hash, _>(|fields| {
+            expired = fields.expire(now_ms, budget, |field| changes.note_field(db, &key, field));
+            Change::Changed(())
+        });
+        books.correct(record, hash, held);
+        aside.fields_expired(db, &key, expired);
+        expired
     }
 
     /// Frees up to `budget` elements, records and leaves of deadlines of what large values and

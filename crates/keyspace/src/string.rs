@@ -3,6 +3,7 @@
 use crate::Key;
 use crate::changes::Changed;
 use crate::keyspace::Site;
+use crate::store::Entered;
 use crate::table::Slot;
 use kevy_data::{Record, StringRef, Text};
 
@@ -91,9 +92,9 @@ impl<'a> StringMut<'a> {
     pub fn make_raw(self) {
         if let Slot::Live(slot) = self.slot {
             let record = slot.into_mut();
-            let held = (record.memory(), record.deadline());
+            let held = Entered::of(record);
             record.bytes_mut(0);
-            self.site.books.correct(record, self.key.hash, held.0, held.1);
+            self.site.books.correct(record, self.key.hash, held);
         }
     }
 
@@ -107,12 +108,12 @@ impl<'a> StringMut<'a> {
         match slot {
             Slot::Live(slot) | Slot::Expired(slot) => {
                 let record = slot.into_mut();
-                let held = (record.memory(), record.deadline());
+                let held = Entered::of(record);
                 site.discard(record);
                 record.set(value, None);
                 let result = change(record);
                 site.begin(record);
-                site.books.correct(record, key.hash, held.0, held.1);
+                site.books.correct(record, key.hash, held);
                 site.overwritten(&key, true);
                 (result, record)
             }
@@ -134,10 +135,10 @@ impl<'a> StringMut<'a> {
         match slot {
             Slot::Live(slot) => {
                 let record = slot.into_mut();
-                let held = (record.memory(), record.deadline());
+                let held = Entered::of(record);
                 let result = change(record);
                 site.touch(record);
-                site.books.correct(record, key.hash, held.0, held.1);
+                site.books.correct(record, key.hash, held);
                 site.changed(&key, Changed::Modified);
                 (result, record)
             }

@@ -60,10 +60,16 @@ impl Table {
         }
     }
 
-    /// Removes a record of that hash and deadline.
-    pub(crate) fn remove_due(&mut self, hash: u64, deadline: i64) -> Option<Record> {
-        self.map
-            .remove(hash, |record| record.deadline() == Some(deadline) && hash_of(record) == hash)
+    /// A record of that hash with that deadline, its own or that of an element.
+    pub(crate) fn due(&mut self, hash: u64, deadline: i64) -> Option<Occupied<'_>> {
+        let deadlines = |record: &Record| [record.deadline(), record.element_deadline()];
+        let is_it = |record: &Record| {
+            deadlines(record).contains(&Some(deadline)) && hash_of(record) == hash
+        };
+        match self.map.entry(hash, is_it) {
+            Entry::Occupied(entry) => Some(entry),
+            Entry::Vacant(_) => None,
+        }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Record> {

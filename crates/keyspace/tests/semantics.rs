@@ -1,6 +1,6 @@
 //! Watches, expiry, flushing, access clocks and what is recorded.
 
-use kevy_data::{Change, List, ListRef, NodeLimit, Side};
+use kevy_data::{Change, Hash, HashLimits, List, ListRef, NodeLimit, Side};
 use kevy_keyspace::{
     Changed, Changes, Context, DatabaseFigures, Expiry, Keyspace, Lfu, Placement, Store, Text,
     WrongType,
@@ -498,4 +498,126 @@ fn collections_come_and_go_with_their_elements() {
     append(&mut list, b"y");
     assert!(!ks.put_value(&key, list.clone()) && ks.put_value(&text, list));
     assert_eq!(ks.read::<List>(&text).unwrap().map(ListRef::len), Some(1));
+}
+
+const FIELDS: HashLimits = HashLimits { entries: 8, length: 64 };
+
+/// Makes a hash whose fields `f0`, `f1`… expire after so many milliseconds, or never.
+fn hash(server: &mut Server, key: &str, times: &[Option<i64>]) {
+    let now_ms = server.now_ms;
+    let mut ks = server.db(0);
+    let change = |hash: &mut Hash| {
+        for (at, time) in times.iter().enumerate() {
+            let name = format!("f{at}");
+            hash.set(name.as_bytes(), Text::Int(1), false, FIELDS);
+            hash.set_deadline(name.as_bytes(), time.map(|time| now_ms + time));
+        }
+        Change::Changed(())
+    };
+    ks.update::<Hash, ()>(&ks.key(key.as_bytes()), change).expect("a hash");
+}
+
+/// How many fields are there of a hash; none without the key.
+fn fields(server: &mut Server, key: &str) -> Option<usize> {
+    let now_ms = server.now_ms;
+    let mut ks = server.db(0);
+    let hash = ks.read::<Hash>(&ks.key(key.as_bytes())).expect("a hash");
+    hash.map(|hash| hash.at(now_ms).len())
+}
+
+/// Names of fields that have expired, `-` for the whole key.
+fn expired(server: &mut Server) -> Vec<String> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let expired = server.changes.iter().filter_map(|change| match change.changed {
+        Changed::FieldExpired => Some(text(change.field)),
+        Changed::Expired => Some("-".to_owned()),
+        _ => None,
+    });
+    let expired = expired.collect();
+    server.changes.clear();
+    expired
+}
+
+#[test]
+fn fields_expire_in_their_order_and_in_slices() {
+    for fields_of_each in [4, 40] {
+        let mut server = Server::new();
+        let times: Vec<_> = (0..fields_of_each).map(|at| (at > 0).then_some(at * 10)).collect();
+        hash(&mut server, "k", &times);
+        let (first, all) = (NOW + 10, fields_of_each as usize);
+        assert_eq!(server.stores.iter().filter_map(|(_, s)| s.next_deadline()).min(), Some(first));
+        server.now_ms = NOW + 31;
+        assert_eq!(fields(&mut server, "k"), Some(all - 3), "gone at once");
+        assert_eq!(expired(&mut server), [""; 0], "reading removes nothing");
+        let (now_ms, changes) = (server.now_ms, &mut server.changes);
+        let more = server.stores.iter_mut().map(|(_, s)| s.expire_slice(now_ms, 2, changes));
+        assert_eq!(more.filter(|more| *more).count(), 1);
+        assert_eq!(expired(&mut server), ["f1", "f2"]);
+        server.expire_all();
+        assert_eq!(expired(&mut server), ["f3"]);
+        assert_eq!(server.sum(|store| store.stats().expired_fields), 3);
+        server.expire_all();
+        assert_eq!(fields(&mut server, "k"), Some(all - 3));
+    }
+}
+
+#[test]
+fn a_hash_is_gone_with_its_last_field() {
+    for fields_of_each in [3, 30] {
+        let times: Vec<_> = (0..fields_of_each).map(|at| Some(at * 10)).collect();
+        let last = fields_of_each * 10 - 10;
+        let mut server = Server::new();
+        hash(&mut server, "k", &times);
+        server.now_ms = NOW + last;
+        assert_eq!(fields(&mut server, "k"), Some(1), "not before its deadline has passed");
+        server.now_ms += 1;
+        let mut ks = server.db(0);
+        assert!(ks.at(&ks.key(b"k")).is_none());
+        ks.keys(0, |key| panic!("{key:?} is there"));
+        assert!(!ks.exists(&ks.key(b"k")));
+        assert_eq!(expired(&mut server), ["-"]);
+
+        hash(&mut server, "k", &times);
+        server.now_ms += last + 1;
+        server.expire_all();
+        assert_eq!(expired(&mut server), ["-"]);
+        server.set("k", None);
+        assert_eq!(server.sum(|store| store.next_deadline().map_or(0, |_| 1)), 0);
+
+        hash(&mut server, "other", &times);
+        server.db(0).flush(None);
+        while server.stores.iter_mut().any(|(_, store)| store.free_slice(7)) {}
+        assert_eq!(server.sum(|store| store.memory_of(0) as u64), 0);
+    }
+}
+
+#[test]
+fn writers_first_remove_what_has_expired_of_what_they_touch() {
+    let mut server = Server::new();
+    hash(&mut server, "k", &[None, Some(10), Some(20), Some(30)]);
+    server.watch(7, "k");
+    server.now_ms = NOW + 15;
+    let mut ks = server.db(0);
+    let key = ks.key(b"k");
+    ks.expire_fields(&key, [&b"f0"[..], b"f2", b"none"]);
+    assert_eq!(expired(&mut server), [""; 0]);
+    assert!(!server.broken(7));
+    let mut ks = server.db(0);
+    ks.expire_fields(&key, [&b"f2"[..], b"f1"]);
+    assert_eq!(expired(&mut server), ["f1"]);
+    assert!(server.broken(7));
+    assert_eq!(server.stores.iter().filter_map(|(_, s)| s.next_deadline()).min(), Some(NOW + 20));
+
+    // Another name, another copy: the deadlines go along.
+    let mut ks = server.db(0);
+    let entry = ks.take(&key).expect("an entry");
+    assert!(ks.at(&key).is_none());
+    ks.put(&ks.key(b"renamed"), entry);
+    let copy = ks.clone_value(&ks.key(b"renamed")).expect("an entry");
+    ks.put(&ks.key(b"copy"), copy);
+    server.changes.clear();
+    server.now_ms = NOW + 25;
+    server.expire_all();
+    assert_eq!(expired(&mut server), ["f2", "f2"]);
+    assert_eq!([fields(&mut server, "renamed"), fields(&mut server, "copy")], [Some(2); 2]);
 }

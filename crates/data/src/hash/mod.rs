@@ -250,6 +250,16 @@ impl Collection for Hash {
     }
 
     #[inline]
+    fn next_deadline(this: HashRef<'_>) -> Option<i64> {
+        this.next_deadline()
+    }
+
+    #[inline]
+    fn last_deadline(this: HashRef<'_>) -> Option<i64> {
+        this.last_deadline()
+    }
+
+    #[inline]
     fn inline(&self) -> Option<(bool, &[u8])> {
         match &self.0 {
             Repr::Packed(pairs) => Some((pairs.timed, pairs.items.as_ref().bytes())),
