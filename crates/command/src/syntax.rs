@@ -66,9 +66,10 @@ impl Kind {
                 Self::Integer
             }
             (None, "increment" | "decrement" | "index" | "index1" | "index2") => Self::Integer,
-            (None, "cursor" | "db" | "destination-db" | "protover" | "min-match-len") => {
-                Self::Integer
-            }
+            (
+                None,
+                "numfields" | "cursor" | "db" | "destination-db" | "protover" | "min-match-len",
+            ) => Self::Integer,
             (None, _) => Self::String,
         })
     }
@@ -250,8 +251,12 @@ fn block(items: Vec<Argument>) -> Argument {
     Argument::group(Kind::Block, items)
 }
 
-/// Marks the last items of `before` as repeatable if they are those of `again`.
+/// Marks the last items of `before` as repeatable if they are those of `again`; or the last ones of
+/// what the last token introduces.
 fn repeat(before: &mut Vec<Argument>, again: &[Argument]) -> bool {
+    if let Some(Argument { kind: Kind::Block, token: Some(_), children, .. }) = before.last_mut() {
+        return repeat(children, again);
+    }
     let Some(start) = before.len().checked_sub(again.len()) else { return false };
     if again.is_empty() || before[start..] != *again {
         return false;
@@ -311,6 +316,10 @@ mod tests {
         check("[message]", "message:string?");
         check("key [key ...]", "key:key+");
         check("key value [key value ...]", "key-value:block(key:key value:string)+");
+        check(
+            "FIELDS numfields field [field ...]",
+            "FIELDS=fields:block(numfields:integer field:string+)",
+        );
         check("[command-name [command-name ...]]", "command-name:string?+");
         check("key [NX | XX]", "key:key nx-or-xx:oneof(NX=nx:pure-token XX=xx:pure-token)?");
         check(

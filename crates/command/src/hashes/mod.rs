@@ -1,9 +1,12 @@
 //! Hashes.
 
+mod expire;
+mod fields;
 mod get;
 mod number;
 mod set;
 mod walk;
+mod with;
 
 use crate::Row;
 use kevy_data::HashLimits;
@@ -27,6 +30,18 @@ pub const HASH: &[&Row] = &[
     &number::HINCRBYFLOAT,
     &walk::HRANDFIELD,
     &walk::HSCAN,
+    &expire::HEXPIRE,
+    &expire::HPEXPIRE,
+    &expire::HEXPIREAT,
+    &expire::HPEXPIREAT,
+    &expire::HPERSIST,
+    &expire::HTTL,
+    &expire::HPTTL,
+    &expire::HEXPIRETIME,
+    &expire::HPEXPIRETIME,
+    &with::HGETDEL,
+    &with::HGETEX,
+    &with::HSETEX,
 ];
 
 /// Up to where hashes are packed.

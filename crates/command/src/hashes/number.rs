@@ -31,9 +31,10 @@ fn hincrby(
     reply: &mut Reply<'_>,
 ) -> Result<Effect, Error> {
     let (key, field, increment) = (args.key()?, args.bytes()?, args.int()?);
-    let (now_ms, limits) = (ks.now_ms(), limits(ks));
+    let limits = limits(ks);
+    ks.expire_fields(&key, [field]);
     let updated = ks.update::<Hash, _>(&key, |hash| {
-        let sum = sum(hash.as_ref().at(now_ms).get(field), increment);
+        let sum = sum(hash.as_ref().at(i64::MIN).get(field), increment);
         if let Ok(sum) = sum {
             hash.set(field, Text::Int(sum), true, limits);
         }
@@ -79,8 +80,10 @@ fn hincrbyfloat(
         return Err(Error::new("ERR value is NaN or Infinity"));
     }
     let (now_ms, limits) = (ks.now_ms(), limits(ks));
-    let hash = ks.look::<Hash>(&key)?;
-    let held = match hash.and_then(|hash| hash.at(now_ms).get(field)) {
+    ks.expire_fields(&key, [field]);
+    let fields = ks.look::<Hash>(&key)?.map(|hash| hash.at(now_ms));
+    let deadline = fields.and_then(|fields| fields.deadline(field)).flatten();
+    let held = match fields.and_then(|fields| fields.get(field)) {
         Some(value) => LongDouble::parse(value.as_bytes(&mut IntBuffer::new()))
             .ok_or(Error::new("ERR hash value is not a float"))?,
         None => LongDouble::ZERO,
@@ -90,14 +93,27 @@ fn hincrbyfloat(
         return Err(Error::new("ERR increment would produce NaN or Infinity"));
     }
     let text = new.to_text();
-    // The outcome is recorded, not the sum: another machine may add in another precision.
-    let mut frames = CommandList::new();
-    if !frames.push([b"HSET", key.bytes, field, text.as_bytes()]) {
-        return Err(Error::OUT_OF_MEMORY);
-    }
+    let frames = set_to(key.bytes, field, text.as_bytes(), deadline)?;
     ks.update::<Hash, _>(&key, |hash| {
         Change::Changed(hash.set(field, Text::Verbatim(text.as_bytes()), true, limits))
     })?;
     reply.bulk(text.as_bytes());
     Ok(Effect::logged(Logged::Frames(Box::new(frames)), EventClass::Hash, "hincrbyfloat"))
+}
+
+/// Says that a field has come to this value and has kept its deadline. The outcome is recorded, not
+/// the sum: another machine may add in another precision.
+fn set_to(
+    key: &[u8],
+    field: &[u8],
+    value: &[u8],
+    deadline: Option<i64>,
+) -> Result<CommandList, Error> {
+    let mut frames = CommandList::new();
+    let set = frames.push([b"HSET", key, field, value]);
+    let kept = deadline.is_none_or(|deadline| {
+        let deadline = deadline.to_string();
+        frames.push([b"HPEXPIREAT", key, deadline.as_bytes(), b"FIELDS", b"1", field])
+    });
+    if set && kept { Ok(frames) } else { Err(Error::OUT_OF_MEMORY) }
 }

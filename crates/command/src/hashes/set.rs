@@ -65,6 +65,7 @@ fn set_pairs(
         return Err(Error::arity(command));
     }
     let limits = limits(ks);
+    ks.expire_fields(&key, args.iter().skip(2).step_by(2));
     let updated = ks.update::<Hash, _>(&key, |hash| {
         hash.prepare(pairs, limits);
         let mut new = 0;
@@ -99,9 +100,10 @@ fn hsetnx(
     reply: &mut Reply<'_>,
 ) -> Result<Effect, Error> {
     let (key, field, value) = (args.key()?, args.bytes()?, args.text()?);
-    let (now_ms, limits) = (ks.now_ms(), limits(ks));
+    let limits = limits(ks);
+    ks.expire_fields(&key, [field]);
     let updated = ks.update::<Hash, _>(&key, |hash| {
-        let absent = !hash.as_ref().at(now_ms).contains(field);
+        let absent = !hash.as_ref().at(i64::MIN).contains(field);
         if absent {
             hash.set(field, value, false, limits);
         }
@@ -132,6 +134,7 @@ pub(super) const HDEL: Row = Row {
 };
 fn hdel(ks: &mut Keyspace<'_>, mut args: Args<'_>, reply: &mut Reply<'_>) -> Result<Effect, Error> {
     let key = args.key()?;
+    ks.expire_fields(&key, args.iter().skip(2));
     let updated = ks.update_existing::<Hash, _>(&key, |hash| {
         let mut removed = 0;
         while let Ok(field) = args.bytes() {

@@ -13,7 +13,7 @@ const FAR: i64 = 60_000;
 /// Makes calls over a few keys, so that they meet.
 pub(crate) struct Generator {
     rng: StdRng,
-    /// Where the number of the keys stands that are still to come.
+    /// Where the number of the keys or fields stands that are still to come.
     numkeys: Option<usize>,
     /// How many keys came last: there is a weight for each.
     keys: usize,
@@ -53,7 +53,7 @@ impl Generator {
             (Kind::String, true) => self.streams.unwrap_or_else(|| self.rng.random_range(1..=4)),
             (_, true) => self.rng.random_range(1..=4),
         };
-        if argument.kind == Kind::Key
+        if (argument.kind == Kind::Key || argument.multiple)
             && let Some(at) = self.numkeys.take()
         {
             self.keys = times;
@@ -72,7 +72,7 @@ impl Generator {
         if argument.kind == Kind::Key {
             self.streams = self.streams.map(|count| count + 1);
         }
-        if argument.name == "numkeys" {
+        if ["numkeys", "numfields"].contains(&argument.name.as_str()) {
             self.numkeys = Some(call.len());
         }
         match argument.kind {

@@ -280,8 +280,13 @@ impl Machine {
             self.stores[id as usize] = Some(store);
         }
         // An expiry is a deletion of its own, before the command.
-        for change in self.changes.iter().filter(|change| change.changed == Changed::Expired) {
-            self.log.push((change.db, vec![b"DEL".to_vec(), change.key.to_vec()]));
+        for change in self.changes.iter() {
+            let frame: &[&[u8]] = match change.changed {
+                Changed::Expired => &[b"DEL", change.key],
+                Changed::FieldExpired => &[b"HDEL", change.key, change.field],
+                _ => continue,
+            };
+            self.log.push((change.db, frame.iter().map(|arg| arg.to_vec()).collect()));
         }
         self.changes.clear();
         for at in 0..frames.len() {
@@ -303,7 +308,7 @@ impl Machine {
                 ks.keys(db, |key| names.push(key.to_vec()));
                 for name in names {
                     let record = ks.find(&ks.key(&name)).unwrap();
-                    let held = (canonical(record), record.deadline());
+                    let held = (canonical(record, now_ms), record.deadline());
                     digest.insert((db, name), held);
                 }
             }
@@ -344,7 +349,7 @@ fn told(event: &Event, db: usize, args: &Args<'_>) -> Vec<(usize, String, Vec<u8
 
 /// The value of a record, in an order and a notation that depend on what it holds alone and not
 /// on how.
-fn canonical(record: &Record) -> Vec<u8> {
+fn canonical(record: &Record, now_ms: i64) -> Vec<u8> {
     let mut text = record.kind().name().as_bytes().to_vec();
     let mut item = |bytes: &[u8]| {
         text.extend_from_slice(format!(" {}:", bytes.len()).as_bytes());
@@ -357,7 +362,7 @@ fn canonical(record: &Record) -> Vec<u8> {
         }
         Kind::Hash => {
             let mut fields = BTreeMap::new();
-            record.collection::<Hash>().unwrap().at(i64::MIN).for_each(|field| {
+            record.collection::<Hash>().unwrap().at(now_ms).for_each(|field| {
                 let deadline = format!("{:?}", field.deadline).into_bytes();
                 fields.insert(field.name.to_vec(), (field.value.to_vec(), deadline));
             });
