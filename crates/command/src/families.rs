@@ -6,6 +6,7 @@ use crate::commands::COMMANDS;
 use crate::connection::CONNECTION;
 use crate::generic::GENERIC;
 use crate::hashes::HASH;
+use crate::hyperloglog::HYPERLOGLOG;
 use crate::server::SERVER;
 use crate::sets::SETS;
 use crate::sorted_sets::SORTED_SETS;
@@ -18,6 +19,7 @@ use crate::transactions::TRANSACTIONS;
 pub const FAMILIES: &[&[&Row]] = &[
     STRING,
     BITMAP,
+    HYPERLOGLOG,
     HASH,
     SETS,
     STREAMS,

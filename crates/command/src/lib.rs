@@ -20,6 +20,7 @@ pub mod families;
 pub mod generic;
 pub mod glob;
 pub mod hashes;
+pub mod hyperloglog;
 mod lcs;
 pub mod list;
 pub mod row;

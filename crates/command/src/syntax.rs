@@ -57,9 +57,11 @@ impl Kind {
             (Some("string"), _) => Self::String,
             (Some("integer"), _) => Self::Integer,
             (Some(_), _) => return None,
-            (None, "key" | "key1" | "key2" | "newkey" | "source" | "destination" | "destkey") => {
-                Self::Key
-            }
+            (
+                None,
+                "key" | "key1" | "key2" | "newkey" | "source" | "destination" | "destkey"
+                | "sourcekey",
+            ) => Self::Key,
             (None, "pattern") => Self::Pattern,
             (None, "unix-time-seconds" | "unix-time-milliseconds") => Self::UnixTime,
             (None, "seconds" | "milliseconds" | "count" | "offset" | "start" | "end") => {

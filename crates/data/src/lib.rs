@@ -12,6 +12,7 @@ pub mod dump;
 mod expiry;
 mod float;
 mod hash;
+pub mod hyperloglog;
 pub mod intset;
 mod limits;
 mod list;

@@ -78,8 +78,8 @@ impl<'a> StringMut<'a> {
     /// spell, its encoding is `raw`.
     pub fn set_raw(self, bytes: &[u8]) {
         self.change(|record| {
-            if record.bytes_mut(0).len() == bytes.len() {
-                record.bytes_mut(0).copy_from_slice(bytes);
+            if record.bytes_mut(0).len() <= bytes.len() {
+                record.bytes_mut(bytes.len()).copy_from_slice(bytes);
             } else {
                 record.set(Text::Verbatim(bytes), record.deadline());
                 record.bytes_mut(0);

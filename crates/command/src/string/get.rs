@@ -1,5 +1,6 @@
 //! Reading a string, also to remove it or to change when it expires.
 
+use super::set::equals;
 use super::write_string;
 use crate::deadline::{TimeToLive, expiry_option};
 use crate::{
@@ -84,6 +85,37 @@ fn getdel(
         return Ok(Effect::none());
     };
     write_string(reply, value);
+    ks.remove(&key);
+    Ok(Effect::logged(Logged::Delete, EventClass::Generic, "del"))
+}
+
+pub(super) const DELIFEQ: Row = Row {
+    name: "delifeq",
+    arity: 3,
+    flags: Flags::WRITE.union(Flags::FAST),
+    categories: Categories::STRING,
+    keys: &[KeySpec::one(1, KeyFlags::RM.union(KeyFlags::ACCESS).union(KeyFlags::DELETE))],
+    tips: &[],
+    doc: Doc {
+        summary: "Removes a key if it holds this very string; a lock is released so.",
+        since: "9.0.0",
+        group: Group::String,
+        complexity: "O(1)",
+        syntax: "key value",
+    },
+    run: Run::Keys(delifeq),
+};
+fn delifeq(
+    ks: &mut Keyspace<'_>,
+    mut args: Args<'_>,
+    reply: &mut Reply<'_>,
+) -> Result<Effect, Error> {
+    let key = args.key()?;
+    let removed = equals(ks, &key, args.bytes()?)?;
+    reply.integer(i64::from(removed));
+    if !removed {
+        return Ok(Effect::none());
+    }
     ks.remove(&key);
     Ok(Effect::logged(Logged::Delete, EventClass::Generic, "del"))
 }

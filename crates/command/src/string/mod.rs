@@ -14,6 +14,7 @@ use kevy_keyspace::StringRef;
 pub const STRING: &[&Row] = &[
     &get::GET,
     &get::GETDEL,
+    &get::DELIFEQ,
     &get::GETEX,
     &get::STRLEN,
     &set::SET,
@@ -24,6 +25,7 @@ pub const STRING: &[&Row] = &[
     &many::MGET,
     &many::MSET,
     &many::MSETNX,
+    &many::MSETEX,
     &number::INCR,
     &number::DECR,
     &number::INCRBY,

@@ -3,9 +3,10 @@
 use super::write_string;
 use crate::deadline::{TimeToLive, Unit, expiry_option};
 use crate::{
-    Args, Categories, Doc, Effect, Error, EventClass, Flags, Group, KeyFlags, KeySpec, Logged,
-    Reply, Row, Run,
+    Args, Categories, CommandList, Doc, Effect, Error, EventClass, Flags, Group, KeyFlags, KeySpec,
+    Logged, Reply, Row, Run,
 };
+use kevy_data::IntBuffer;
 use kevy_keyspace::{Expiry, Key, Keyspace, Text};
 
 pub(super) const SET: Row = Row {
@@ -20,14 +21,14 @@ pub(super) const SET: Row = Row {
             .union(KeyFlags::UPDATE)
             .union(KeyFlags::VARIABLE_FLAGS),
     )
-    .without(&["GET"], 3, KeyFlags::OW.union(KeyFlags::UPDATE))],
+    .without(&["GET", "IFEQ", "IFNE"], 3, KeyFlags::OW.union(KeyFlags::UPDATE))],
     tips: &[],
     doc: Doc {
         summary: "Sets a key to a string, whatever it held; on conditions, and for a time.",
         since: "1.0.0",
         group: Group::String,
         complexity: "O(1)",
-        syntax: "key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]",
+        syntax: "key value [NX | XX | IFEQ comparison-value | IFNE comparison-value] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]",
     },
     run: Run::Keys(set),
 };
@@ -44,13 +45,39 @@ fn set(ks: &mut Keyspace<'_>, mut args: Args<'_>, reply: &mut Reply<'_>) -> Resu
 
 /// When a `SET` takes place.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Condition {
+enum Condition<'a> {
     IfAbsent,
     IfPresent,
+    IfEqual(&'a [u8]),
+    UnlessEqual(&'a [u8]),
+}
+
+impl Condition<'_> {
+    /// Whether it holds.
+    fn holds(self, ks: &mut Keyspace<'_>, key: &Key<'_>) -> Result<bool, Error> {
+        Ok(match self {
+            Self::IfAbsent => ks.find(key).is_none(),
+            Self::IfPresent => ks.find(key).is_some(),
+            Self::IfEqual(value) => equals(ks, key, value)?,
+            Self::UnlessEqual(value) => !equals(ks, key, value)?,
+        })
+    }
+
+    /// Whether every Redis knows it.
+    fn is_classic(self) -> bool {
+        matches!(self, Self::IfAbsent | Self::IfPresent)
+    }
+}
+
+/// Whether the key holds this very string.
+pub(super) fn equals(ks: &mut Keyspace<'_>, key: &Key<'_>, value: &[u8]) -> Result<bool, Error> {
+    let Some(record) = ks.find(key) else { return Ok(false) };
+    let held = record.string().ok_or(Error::WRONG_TYPE)?;
+    Ok(held.as_bytes(&mut IntBuffer::new()) == value)
 }
 
 struct Options<'a> {
-    condition: Option<Condition>,
+    condition: Option<Condition<'a>>,
     get: bool,
     expiry: TimeToLive<'a>,
 }
@@ -63,6 +90,10 @@ impl<'a> Options<'a> {
                 options.only(Condition::IfAbsent)?;
             } else if args.option("XX") {
                 options.only(Condition::IfPresent)?;
+            } else if args.remaining() > 1 && args.option("IFEQ") {
+                options.only(Condition::IfEqual(args.bytes()?))?;
+            } else if args.remaining() > 1 && args.option("IFNE") {
+                options.only(Condition::UnlessEqual(args.bytes()?))?;
             } else if args.option("GET") {
                 options.get = true;
             } else if args.option("KEEPTTL") {
@@ -74,9 +105,9 @@ impl<'a> Options<'a> {
         Ok(options)
     }
 
-    fn only(&mut self, condition: Condition) -> Result<(), Error> {
+    fn only(&mut self, condition: Condition<'a>) -> Result<(), Error> {
         match self.condition.replace(condition) {
-            Some(other) if other != condition => Err(Error::SYNTAX),
+            Some(other) if other != condition || !other.is_classic() => Err(Error::SYNTAX),
             _ => Ok(()),
         }
     }
@@ -99,7 +130,7 @@ fn set_with_options(
         write_old(ks, key, reply)?;
     }
     if let Some(condition) = options.condition
-        && ks.find(key).is_some() != (condition == Condition::IfPresent)
+        && !condition.holds(ks, key)?
     {
         if !options.get {
             reply.null();
@@ -110,7 +141,22 @@ fn set_with_options(
     if !options.get {
         reply.ok();
     }
-    Ok(set_effect(expiry, 2))
+    let effect = set_effect(expiry, 2);
+    let classic = options.condition.is_none_or(Condition::is_classic);
+    Ok(match effect.logged {
+        Logged::AsGiven if !classic => Effect { logged: unconditional(&args, expiry), ..effect },
+        _ => effect,
+    })
+}
+
+/// The `SET` that says the same without a condition.
+fn unconditional(args: &Args<'_>, expiry: Expiry) -> Logged {
+    let set = [args.get(1).unwrap_or_default(), args.get(2).unwrap_or_default()];
+    let option = (expiry == Expiry::Keep).then_some(&b"KEEPTTL"[..]);
+    let mut frames = CommandList::new();
+    let pushed = frames.push([&b"SET"[..]].into_iter().chain(set).chain(option));
+    debug_assert!(pushed, "it is shorter than what was given");
+    Logged::Frames(Box::new(frames))
 }
 
 /// The string that is about to be overwritten.

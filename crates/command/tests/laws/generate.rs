@@ -127,6 +127,7 @@ impl Generator {
             (_, "command") => "get".to_owned(),
             (_, "arg") => "a".to_owned(),
             (_, "type") => "string".to_owned(),
+            (_, "subcommand") => self.pick(&["getreg", "decode", "encoding", "todense"]),
             (_, "encoding") => self.pick(&["u1", "i4", "u8", "i13", "u63", "i64"]),
             _ => self.pick(&["", "1", "17", "x", "hello", "-3", "1.5", "0.1", "a b"]),
         }

@@ -40,6 +40,8 @@ fn key_specifications_fit_the_arity() {
             assert!(usize::from(first) > name.matches('|').count(), "{name}");
             let last = match spec.find {
                 Find::Range { last, .. } if last >= 0 => i64::from(first) + i64::from(last),
+                // Of keys to the end there may be none.
+                Find::Range { .. } => i64::from(first) - 1,
                 _ => i64::from(first),
             };
             assert!(last < shortest, "{name}: key {last} of {shortest} arguments");
@@ -54,7 +56,9 @@ fn exactly_the_writes_write_keys() {
         let writes = row.keys.iter().any(|spec| spec.flags.intersects(writing))
             || WHOLE_KEYSPACE.contains(&name.as_str())
             || WRITE_ASIDE.contains(&name.as_str());
-        assert_eq!(row.flags.contains(Flags::WRITE), writes, "{name}");
+        // What is read may be kept beside the data, for the next time.
+        let keeps = row.flags.contains(Flags::MAY_REPLICATE);
+        assert_eq!(row.flags.contains(Flags::WRITE), writes && !keeps, "{name}");
         assert!(!row.flags.contains(Flags::WRITE | Flags::READONLY), "{name}");
         assert_eq!(
             matches!(row.run, Run::Keys(_) | Run::Session(..) | Run::Blocking(_)),
@@ -103,7 +107,8 @@ fn calls_by_the_syntax_are_accepted() {
 /// Several calls of random writing rows, the time going on between them.
 fn random_history(machine: &mut Machine, generator: &mut Generator, of: &str, row: &Row) {
     let rows = callable(&table());
-    let writing: Vec<_> = rows.iter().filter(|(_, row)| row.flags.contains(Flags::WRITE)).collect();
+    let writes = Flags::WRITE | Flags::MAY_REPLICATE;
+    let writing: Vec<_> = rows.iter().filter(|(_, row)| row.flags.intersects(writes)).collect();
     for _ in 0..12 {
         let call = if generator.rng().random_bool(0.4) {
             generator.call(of, row)

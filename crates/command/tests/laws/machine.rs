@@ -205,7 +205,8 @@ impl Machine {
             }
             if let Ok(effect) = outcome {
                 assert!(
-                    effect.changes == 0 || found.row.flags.contains(Flags::WRITE),
+                    effect.changes == 0
+                        || found.row.flags.intersects(Flags::WRITE | Flags::MAY_REPLICATE),
                     "{} changes something and is no write",
                     found.row.name
                 );
