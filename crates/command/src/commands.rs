@@ -411,10 +411,11 @@ fn write_key_spec(reply: &mut Reply<'_>, spec: &KeySpec) {
             reply.bulk(b"startfrom");
             reply.integer(i64::from(from));
         }
-        Begin::Unknown => write_fields(reply, "unknown", &[]),
+        Begin::Option { .. } | Begin::Unknown => write_fields(reply, "unknown", &[]),
     }
     reply.bulk(b"find_keys");
     match spec.find {
+        _ if matches!(spec.begin, Begin::Option { .. }) => write_fields(reply, "unknown", &[]),
         Find::Range { last, step, limit } => {
             let (last, step, limit) = (i64::from(last), i64::from(step), i64::from(limit));
             let fields = [("lastkey", last), ("keystep", step), ("limit", limit)];

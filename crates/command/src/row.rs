@@ -154,6 +154,15 @@ pub enum Begin {
         /// keyword, whatever it looks like. If there are any, the search begins at argument 1.
         values: &'static [(&'static str, u16)],
     },
+    /// After the last of this word that is an option; told to clients as unknown.
+    Option {
+        /// The word, in capitals.
+        word: &'static str,
+        /// Where options begin.
+        from: u16,
+        /// Options with so many arguments, among which the word means something else.
+        others: &'static [(&'static str, u16)],
+    },
     /// Only the handler knows.
     Unknown,
 }
@@ -317,9 +326,26 @@ impl KeySpec {
                 }
                 .map(|at| at + 1)
             }
+            Begin::Option { word, from, others } => option(args, word, from, others),
             Begin::Unknown => None,
         }
     }
+}
+
+/// The position behind the last `word` that is an option and has something behind it.
+fn option(args: &Args<'_>, word: &str, from: u16, others: &[(&str, u16)]) -> Option<usize> {
+    let (mut at, mut found) = (usize::from(from), None);
+    while let Some(arg) = args.get(at) {
+        let is = |word: &str| arg.eq_ignore_ascii_case(word.as_bytes());
+        if let Some((_, values)) = others.iter().find(|(other, _)| is(other)) {
+            at += usize::from(*values);
+        } else if is(word) && at + 1 < args.len() {
+            at += 1;
+            found = Some(at);
+        }
+        at += 1;
+    }
+    found
 }
 
 /// The groups of Redis's documentation.
@@ -460,6 +486,9 @@ pub type AdmitFn = fn(&mut Session, &Args<'_>) -> Result<(), Error>;
 /// Names the store in which a walk goes on.
 pub type StoreFn = fn(&Args<'_>, Placement) -> u32;
 
+/// Whether a call reads keys that its arguments do not name.
+pub type ReachFn = fn(&Args<'_>) -> bool;
+
 /// Takes the transaction out of the session.
 pub type TransactionFn = fn(&mut Session) -> Result<crate::session::Transaction, Error>;
 
@@ -474,6 +503,9 @@ pub enum Run {
     Session(AdmitFn, KeysFn),
     /// Over all stores, taken together.
     AllStores(KeysFn),
+    /// As [`Run::AllStores`] if the call reaches for keys that it does not name, else as
+    /// [`Run::Keys`].
+    Reach(ReachFn, KeysFn),
     /// Over the one store that its arguments name otherwise than by a key.
     Walk(StoreFn, KeysFn),
     /// As [`Run::Keys`], but a client whose attempt finds nothing waits.
@@ -487,14 +519,27 @@ pub enum Run {
 }
 
 impl Run {
+    /// Whether a call needs all stores, and not only those of its keys.
+    #[inline]
+    #[must_use]
+    pub fn needs_all_stores(self, args: &Args<'_>) -> bool {
+        match self {
+            Self::AllStores(_) => true,
+            Self::Reach(reaches, _) => reaches(args),
+            _ => false,
+        }
+    }
+
     /// The handler, if the command runs over a keyspace and never waits.
     #[inline]
     #[must_use]
     pub const fn keys_fn(self) -> Option<KeysFn> {
         match self {
-            Self::Keys(run) | Self::Session(_, run) | Self::AllStores(run) | Self::Walk(_, run) => {
-                Some(run)
-            }
+            Self::Keys(run)
+            | Self::Session(_, run)
+            | Self::AllStores(run)
+            | Self::Reach(_, run)
+            | Self::Walk(_, run) => Some(run),
             _ => None,
         }
     }

@@ -217,7 +217,7 @@ fn admit_one(
         return Next::More;
     }
     match found.row.run {
-        Run::Keys(_) | Run::AllStores(_) | Run::Walk(..) => {
+        Run::Keys(_) | Run::AllStores(_) | Run::Reach(..) | Run::Walk(..) => {
             push_call(round, conn, runner, found, words);
             Next::More
         }
@@ -373,9 +373,10 @@ fn push_call(round: &mut Round, conn: &Conn, runner: &Runner<'_>, found: Found, 
     let first_store = round.stores.len();
     place(found, &args, &mut material.keys);
     let keys = Piece::since(first_key, material.keys.len());
-    let several = material.keys.len() - first_key > 1;
+    let all = found.row.run.needs_all_stores(&args);
+    let several = all || material.keys.len() - first_key > 1;
     let stores = match (found.row.run, &material.keys[first_key..]) {
-        (Run::AllStores(_), _) => {
+        _ if all => {
             round.stores.extend(0..placement.stores());
             round.store_set(first_store)
         }
@@ -394,7 +395,7 @@ fn push_call(round: &mut Round, conn: &Conn, runner: &Runner<'_>, found: Found, 
         keys,
         own: words.own,
         writes: found.row.flags.contains(Flags::WRITE),
-        several: several || matches!(found.row.run, Run::AllStores(_)),
+        several,
         ..Item::new(Job::Call(found), caller(conn), stores)
     });
 }
@@ -430,9 +431,13 @@ fn push_transaction(
         let args = transaction.queue.list.args(at, placement);
         writes |= queued.found.row.flags.contains(Flags::WRITE);
         match queued.found.row.run {
-            Run::AllStores(_) => round.stores.extend(0..placement.stores()),
+            run if run.needs_all_stores(&args) => round.stores.extend(0..placement.stores()),
             Run::Walk(store, _) => round.stores.push(store(&args, placement) % placement.stores()),
-            Run::Keys(_) | Run::Session(..) | Run::Blocking(_) => {
+            Run::Keys(_)
+            | Run::AllStores(_)
+            | Run::Reach(..)
+            | Run::Session(..)
+            | Run::Blocking(_) => {
                 let stores = &mut round.stores;
                 let before = stores.len();
                 queued.found.row.each_key(&args, |at, _| {

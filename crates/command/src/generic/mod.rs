@@ -5,6 +5,7 @@ mod keys;
 mod moving;
 mod object;
 mod scan;
+mod sort;
 
 use crate::Row;
 
@@ -31,5 +32,7 @@ pub const GENERIC: &[&Row] = &[
     &scan::KEYS,
     &scan::SCAN,
     &scan::RANDOMKEY,
+    &sort::SORT,
+    &sort::SORT_RO,
     &object::OBJECT,
 ];

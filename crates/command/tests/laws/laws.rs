@@ -61,7 +61,7 @@ fn exactly_the_writes_write_keys() {
         assert_eq!(row.flags.contains(Flags::WRITE), writes && !keeps, "{name}");
         assert!(!row.flags.contains(Flags::WRITE | Flags::READONLY), "{name}");
         assert_eq!(
-            matches!(row.run, Run::Keys(_) | Run::Session(..) | Run::Blocking(_)),
+            matches!(row.run, Run::Keys(_) | Run::Reach(..) | Run::Session(..) | Run::Blocking(_)),
             !row.keys.is_empty(),
             "{name}"
         );

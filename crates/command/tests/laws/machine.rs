@@ -171,6 +171,10 @@ impl Machine {
                 Err(error) => Reply::new(out, session.proto).error(error.text()),
             },
             Run::AllStores(_) => self.over(&all, session, found, placed, out),
+            Run::Reach(..) if found.row.run.needs_all_stores(&args) => {
+                self.over(&all, session, found, placed, out);
+            }
+            Run::Reach(..) => self.over(&of_keys, session, found, placed, out),
             Run::Walk(store, _) => {
                 self.over(&[store(&args, self.placement)], session, found, placed, out);
             }
