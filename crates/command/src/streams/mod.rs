@@ -10,6 +10,7 @@ mod pending;
 mod range;
 mod read;
 mod read_group;
+mod references;
 mod trim;
 
 use crate::error::shown;
@@ -24,6 +25,7 @@ pub const STREAMS: &[&Row] = &[
     &add::XSETID,
     &trim::XTRIM,
     &delete::XDEL,
+    &references::XDELEX,
     &range::XLEN,
     &range::XRANGE,
     &range::XREVRANGE,
@@ -31,6 +33,7 @@ pub const STREAMS: &[&Row] = &[
     &read_group::XREADGROUP,
     &group::XGROUP,
     &acknowledge::XACK,
+    &references::XACKDEL,
     &claim::XCLAIM,
     &claim::XAUTOCLAIM,
     &pending::XPENDING,

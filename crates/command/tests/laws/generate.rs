@@ -21,11 +21,20 @@ pub(crate) struct Generator {
     pub(crate) now_ms: i64,
     /// How many keys of streams the call has: as many ids follow.
     streams: Option<usize>,
+    /// Where the number of the ids stands, and how many there are.
+    numids: Option<(usize, usize)>,
 }
 
 impl Generator {
     pub(crate) fn new(seed: u64, now_ms: i64) -> Self {
-        Self { rng: StdRng::seed_from_u64(seed), numkeys: None, keys: 1, streams: None, now_ms }
+        Self {
+            rng: StdRng::seed_from_u64(seed),
+            numkeys: None,
+            keys: 1,
+            streams: None,
+            numids: None,
+            now_ms,
+        }
     }
 
     pub(crate) fn rng(&mut self) -> &mut StdRng {
@@ -35,7 +44,7 @@ impl Generator {
     /// A call of the command whose names are `name`: valid by its syntax, with sensible values.
     pub(crate) fn call(&mut self, name: &str, row: &Row) -> Vec<Vec<u8>> {
         let mut call: Vec<Vec<u8>> = name.split('|').map(|part| part.as_bytes().to_vec()).collect();
-        self.streams = None;
+        (self.streams, self.numids) = (None, None);
         let arguments = parse(row.doc.syntax).unwrap_or_else(|why| panic!("{name}: {why}"));
         arguments.iter().for_each(|argument| self.argument(argument, &mut call));
         call
@@ -84,7 +93,22 @@ impl Generator {
             Kind::Block => {
                 argument.children.iter().for_each(|child| self.argument(child, call));
             }
-            _ => call.push(self.value(argument).into_bytes()),
+            _ => {
+                call.push(self.value(argument).into_bytes());
+                self.count_ids(argument, call);
+            }
+        }
+    }
+
+    /// Brings the number of ids up to date if there is one.
+    fn count_ids(&mut self, argument: &Argument, call: &mut [Vec<u8>]) {
+        match (argument.name.as_str(), self.numids) {
+            ("numids", _) => self.numids = Some((call.len() - 1, 0)),
+            ("id", Some((at, count))) => {
+                call[at] = (count + 1).to_string().into_bytes();
+                self.numids = Some((at, count + 1));
+            }
+            _ => {}
         }
     }
 

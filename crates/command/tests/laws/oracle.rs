@@ -140,6 +140,8 @@ const DIFFERENCES: &[(&str, &str, &str, &str)] = &[
     ("7.0.15", "zrevrank", "arity", "WITHSCORE came with 7.2"),
     ("7.0.15", "bzpopmin", "flags", "scripts may try it from 7.2 on"),
     ("7.0.15", "bzpopmax", "flags", "scripts may try it from 7.2 on"),
+    ("7.0.15", "xdelex", "*", "exists from 8.2 on"),
+    ("7.0.15", "xackdel", "*", "exists from 8.2 on"),
     ("7.0.15", "client|setinfo", "*", "exists from 7.2 on"),
     ("7.0.15", "client|no-touch", "*", "exists from 7.2 on"),
     ("7.0.15", "hexpire", "*", "exists from 7.4 on"),
@@ -253,6 +255,8 @@ const NOT_COMPARED: &[&str] = &[
     "pfselftest",
     "client|help",
     "object|help",
+    "xdelex",
+    "xackdel",
     "xgroup|help",
     "xinfo|help",
     // Until 7.0 the last id may be set below what was deleted.

@@ -3,7 +3,8 @@
 //! ```text
 //! # a comment
 //! > SET a 1          a command of the first client; `2>` and `3>` are of others
-//! OK                 its reply, see `render`; sorted behind `sorted `
+//! OK                 its reply, see `render`; sorted behind `sorted `, without brackets behind
+//!                    `flat ` where the newer protocol nests otherwise
 //! > DEBUG-ONLY  …
 //! wait 1500          the time goes on by so many ms
 //! ```
@@ -68,10 +69,17 @@ fn read(path: PathBuf) -> Transcript {
 
 /// The expected and the given reply, made comparable.
 pub(crate) fn comparable(expected: &str, given: &str) -> (String, String) {
-    match expected.strip_prefix("sorted ") {
-        None => (expected.to_owned(), given.to_owned()),
-        Some(expected) => (sorted(expected), sorted(given)),
+    if let Some(expected) = expected.strip_prefix("sorted ") {
+        (sorted(expected), sorted(given))
+    } else if let Some(expected) = expected.strip_prefix("flat ") {
+        (flat(expected), flat(given))
+    } else {
+        (expected.to_owned(), given.to_owned())
     }
+}
+
+fn flat(list: &str) -> String {
+    list.replace(['[', ']'], "")
 }
 
 fn sorted(list: &str) -> String {
