@@ -7,6 +7,7 @@ use crate::connection::CONNECTION;
 use crate::generic::GENERIC;
 use crate::hashes::HASH;
 use crate::hyperloglog::HYPERLOGLOG;
+use crate::lists::LISTS;
 use crate::server::SERVER;
 use crate::sets::SETS;
 use crate::sorted_sets::SORTED_SETS;
@@ -23,6 +24,7 @@ pub const FAMILIES: &[&[&Row]] = &[
     HASH,
     SETS,
     STREAMS,
+    LISTS,
     GENERIC,
     SORTED_SETS,
     CONNECTION,

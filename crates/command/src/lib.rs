@@ -23,6 +23,7 @@ pub mod hashes;
 pub mod hyperloglog;
 mod lcs;
 pub mod list;
+pub mod lists;
 pub mod row;
 pub mod server;
 pub mod session;

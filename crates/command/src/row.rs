@@ -237,6 +237,13 @@ impl KeySpec {
         Self { flags, begin: Begin::Index(index), find, variant: None }
     }
 
+    /// As many keys as the argument at `index` says, from the one behind it on.
+    #[must_use]
+    pub const fn counted(index: u16, flags: KeyFlags) -> Self {
+        let find = Find::KeyNum { index: 0, first: 1, step: 1 };
+        Self { flags, begin: Begin::Index(index), find, variant: None }
+    }
+
     /// The same, but `flags` in calls without any of `words` from argument `from` on.
     #[must_use]
     pub const fn without(self, words: &'static [&'static str], from: u16, flags: KeyFlags) -> Self {
@@ -359,6 +366,8 @@ pub enum Group {
     Generic,
     /// Approximate numbers of distinct elements.
     HyperLogLog,
+    /// Lists.
+    List,
     /// Commands for the server.
     Server,
     /// Hashes.
@@ -385,6 +394,7 @@ impl Group {
             Self::Generic => "generic",
             Self::HyperLogLog => "hyperloglog",
             Self::Hash => "hash",
+            Self::List => "list",
             Self::Server => "server",
             Self::Set => "set",
             Self::SortedSet => "sorted-set",

@@ -4,6 +4,7 @@ use crate::generate::Generator;
 use crate::machine::{Machine, table};
 use crate::render::{frame_text, render};
 use crate::transcript::{self, Kind, comparable};
+use kevy_command::{Flags, Row};
 use kevy_resp::Proto;
 use kevy_resp::decode::Frame;
 use kevy_tests::environment::Need;
@@ -138,6 +139,10 @@ const DIFFERENCES: &[(&str, &str, &str, &str)] = &[
     ("7.0.15", "client|setname", "tips", "told from 7.2 on"),
     ("7.0.15", "zrank", "arity", "WITHSCORE came with 7.2"),
     ("7.0.15", "zrevrank", "arity", "WITHSCORE came with 7.2"),
+    ("7.0.15", "blpop", "flags", "scripts may try it from 7.2 on"),
+    ("7.0.15", "brpop", "flags", "scripts may try it from 7.2 on"),
+    ("7.0.15", "blmove", "flags", "scripts may try it from 7.2 on"),
+    ("7.0.15", "brpoplpush", "flags", "scripts may try it from 7.2 on"),
     ("7.0.15", "bzpopmin", "flags", "scripts may try it from 7.2 on"),
     ("7.0.15", "bzpopmax", "flags", "scripts may try it from 7.2 on"),
     ("7.0.15", "xdelex", "*", "exists from 8.2 on"),
@@ -350,6 +355,8 @@ const OTHERWISE: &[(&str, &str, &str, &str, &str)] = &[
         "\"skiplist\"",
         "SORT unpacks a sorted set there",
     ),
+    ("7.0.15", "object|encoding", "\"listpack\"", "\"quicklist\"", "of small lists from 7.2 on"),
+    ("7.0.15", "object|encoding", "\"listpack\"", "\"hashtable\"", "of small sets from 7.2 on"),
     ("7.0.15", "zrank", "!ERR syntax error", ARITY_ZRANK, "a third argument came with 7.2"),
     ("7.0.15", "zrevrank", "!ERR syntax error", ARITY_ZREVRANK, "a third argument came with 7.2"),
 ];
@@ -365,15 +372,23 @@ fn is_otherwise(version: &str, name: &str, ours: &str, theirs: &str) -> bool {
     })
 }
 
+/// Whether a call has a number that the oracle negates, wrongly; refused from 7.2 on.
+fn overflows(name: &str, call: &[Vec<u8>]) -> bool {
+    ["lrem", "lpos"].contains(&name) && call.iter().any(|arg| arg == b"-9223372036854775808")
+}
+
 /// Commands whose replies have no order.
 const UNORDERED: &[&str] = &["smembers", "sinter", "sunion", "sdiff", "sscan", "exec"];
 
 /// Commands that would leave little to compare.
 const RARE: [&str; 5] = ["flushdb", "flushall", "swapdb", "select", "multi"];
 
-fn compared(name: &str) -> bool {
+/// Whether a command's random calls are compared. The oracle would really wait in those that wait
+/// by nature.
+fn compared(name: &str, row: &Row) -> bool {
     let newer = DIFFERENCES.iter().any(|(_, of, field, _)| (*of, *field) == (name, "*"));
-    !newer && !NOT_COMPARED.contains(&name) && !name.starts_with("command")
+    let waits = row.flags.contains(Flags::BLOCKING) && name.starts_with('b');
+    !newer && !waits && !NOT_COMPARED.contains(&name) && !name.starts_with("command")
 }
 
 /// Whether two replies are equal but for times, a little apart for what passed meanwhile. A time
@@ -410,7 +425,7 @@ fn compare_random_calls(seed: u64, calls: usize, chosen: impl Fn(&str) -> bool) 
     let rows: Vec<_> = entries
         .filter(|(name, row)| {
             let container = matches!(row.run, kevy_command::Run::Container(_));
-            compared(name) && !container && chosen(name)
+            compared(name, row) && !container && chosen(name)
         })
         .collect();
     let odd: [&[u8]; 9] = [
@@ -455,6 +470,9 @@ fn compare_random_calls(seed: u64, calls: usize, chosen: impl Fn(&str) -> bool) 
         } else if generator.rng().random_bool(0.05) {
             let at = generator.rng().random_range(1..=call.len());
             call.truncate(at);
+        }
+        if overflows(name, &call) {
+            continue;
         }
         machine.now_ms = unix_ms();
         for create in consumers_made(name, &call) {
