@@ -77,6 +77,30 @@ const TEMPLATES: &[(u32, &str)] = &[
     (4, "PFCOUNT hll..."),
     (3, "PFMERGE hll [hll...]"),
     (1, "PFDEBUG (DECODE|ENCODING|TODENSE|junk) hll"),
+    // Hashes
+    (8, "HSET hash (field value)..."),
+    (3, "HSET hash (field integer)..."),
+    (2, "HMSET hash (field value)..."),
+    (3, "HSETNX hash field value"),
+    (5, "HDEL hash field..."),
+    (4, "HGET hash field"),
+    (3, "HMGET hash field..."),
+    (3, "HGETALL hash"),
+    (2, "HKEYS hash"),
+    (2, "HVALS hash"),
+    (2, "HLEN hash"),
+    (2, "HSTRLEN hash field"),
+    (2, "HEXISTS hash field"),
+    (5, "HINCRBY hash field integer"),
+    (5, "HINCRBYFLOAT hash field float"),
+    (
+        2,
+        "HRANDFIELD hash [(0|1|3|-3|1000|-1000|junk|9223372036854775807|-9223372036854775808) [WITHVALUES|junk]]",
+    ),
+    (1, "HRANDFIELD hash (4611686018427387904|-4611686018427387904) WITHVALUES"),
+    (2, "HSCAN hash (0|junk|count) (MATCH pattern|COUNT count|junk)..."),
+    (1, "=CONFIG SET HASH-MAX-LISTPACK-ENTRIES (4|512)"),
+    (1, "=CONFIG SET HASH-MAX-LISTPACK-VALUE (8|64)"),
     // Keys
     (4, "DEL key..."),
     (2, "UNLINK key..."),
@@ -243,6 +267,10 @@ pub const CHANGED_PARAMETERS: &[&str] = &[
     "no",
     "set-max-intset-entries",
     "512",
+    "hash-max-listpack-entries",
+    "512",
+    "hash-max-listpack-value",
+    "64",
 ];
 
 /// How the replies to a command compare.
