@@ -13,6 +13,30 @@ pub struct Lfu {
     pub decay_minutes: u32,
 }
 
+/// What the access clock of a key is to tell.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Usage {
+    /// Seconds since the last use.
+    Idle(u64),
+    /// The logarithmic counter of uses.
+    Frequency(u8),
+}
+
+/// The clock that tells so; none if it tells something else under the present policy.
+pub(crate) fn told(lfu: Option<Lfu>, now_ms: i64, usage: Usage) -> Option<u32> {
+    match (lfu, usage) {
+        (None, Usage::Idle(idle)) => {
+            let idle = u32::try_from(idle).unwrap_or(CLOCK_MAX).min(CLOCK_MAX);
+            Some(seconds(now_ms).wrapping_sub(idle))
+        }
+        (Some(_), Usage::Frequency(counter)) => Some(joined(now_ms, counter)),
+        _ => None,
+    }
+}
+
+/// The largest number that the clock holds.
+const CLOCK_MAX: u32 = (1 << 24) - 1;
+
 /// The counter of a new key: it outlasts keys that have not been used for a while.
 const NEW: u8 = 5;
 
@@ -106,6 +130,18 @@ mod tests {
     fn minutes_begin_again_after_sixteen_bits() {
         let clock = new(Some(LFU), 65_535 * MINUTE);
         assert_eq!(LFU.frequency(clock, 65_537 * MINUTE), 3);
+    }
+
+    #[test]
+    fn a_clock_can_be_told() {
+        let now = 10_000_000 * 1000;
+        assert_eq!(told(None, now, Usage::Idle(7)), Some(9_999_993));
+        let far = told(None, now, Usage::Idle(u64::MAX));
+        assert_eq!(far.map(|clock| clock & CLOCK_MAX), Some((10_000_000 + 1) & CLOCK_MAX));
+        assert_eq!(told(None, now, Usage::Frequency(7)), None);
+        assert_eq!(told(Some(LFU), now, Usage::Idle(7)), None);
+        let clock = told(Some(LFU), now, Usage::Frequency(200));
+        assert_eq!(clock.map(|clock| LFU.frequency(clock, now)), Some(200));
     }
 
     #[test]

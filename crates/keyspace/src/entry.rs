@@ -8,6 +8,12 @@ pub struct Entry {
     record: Record,
 }
 
+impl From<Record> for Entry {
+    fn from(record: Record) -> Self {
+        Entry { record }
+    }
+}
+
 impl Entry {
     pub(crate) fn new(record: Record) -> Self {
         Entry { record }

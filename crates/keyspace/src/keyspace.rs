@@ -1,6 +1,6 @@
 //! The stores that a command holds, as one keyspace.
 
-use crate::access::{self, Lfu};
+use crate::access::{self, Lfu, Usage};
 use crate::changes::{Changed, Changes};
 use crate::store::{Aside, Books, Database, Entered, Store};
 use crate::string::StringMut;
@@ -490,6 +490,14 @@ impl<'a> Keyspace<'a> {
         site.books.correct(record, key.hash, held);
         site.changed(key, Changed::Modified);
         true
+    }
+
+    /// Sets what the access clock of the key tells, where it tells that under the present policy.
+    pub fn set_usage(&mut self, key: &Key<'_>, usage: Usage) {
+        let clock = access::told(self.lfu(), self.now_ms(), usage);
+        if let (Some(clock), Some(record)) = (clock, self.look_for(key, Look::Find)) {
+            record.set_clock(clock);
+        }
     }
 
     // Watches.

@@ -21,7 +21,7 @@ mod waiters;
 mod watches;
 mod whole;
 
-pub use access::Lfu;
+pub use access::{Lfu, Usage};
 pub use changes::{Change, Changed, Changes};
 pub use collection::Updated;
 pub use entry::Entry;

@@ -1,5 +1,6 @@
 //! Keys of any type.
 
+mod dump;
 mod expire;
 mod keys;
 mod moving;
@@ -35,4 +36,7 @@ pub const GENERIC: &[&Row] = &[
     &sort::SORT,
     &sort::SORT_RO,
     &object::OBJECT,
+    &dump::DUMP,
+    &dump::RESTORE,
+    &dump::RESTORE_ASKING,
 ];

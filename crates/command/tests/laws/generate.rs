@@ -2,6 +2,8 @@
 
 use kevy_command::Row;
 use kevy_command::syntax::{Argument, Kind, parse};
+use kevy_data::dump::{Format, dump};
+use kevy_data::{Hash, Item, Limits, List, NodeLimit, Record, Set, Side, SortedSet, Text};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -93,6 +95,7 @@ impl Generator {
             Kind::Block => {
                 argument.children.iter().for_each(|child| self.argument(child, call));
             }
+            _ if argument.name == "serialized-value" => call.push(self.payload()),
             _ => {
                 call.push(self.value(argument).into_bytes());
                 self.count_ids(argument, call);
@@ -112,6 +115,30 @@ impl Generator {
         }
     }
 
+    /// The payload of a small value of any type.
+    fn payload(&mut self) -> Vec<u8> {
+        let (limits, texts) = (&Limits::DEFAULT, ["x", "-3", "hello"]);
+        let mut list = List::default();
+        let mut set = Set::default();
+        let mut hash = Hash::default();
+        let mut scores = SortedSet::default();
+        for text in &texts[..self.rng.random_range(1..=3)] {
+            let text = text.as_bytes();
+            list.push(Side::Left, Text::Bytes(text), NodeLimit::new(-2));
+            set.insert(Item::of(text), limits);
+            hash.set(text, Text::Bytes(text), false, limits.into());
+            scores.update(text, limits, |_| Some(text.len() as f64));
+        }
+        let record = match self.rng.random_range(0..5) {
+            0 => Record::new(b"", Text::Bytes(b"value"), None),
+            1 => Record::of(b"", list, None),
+            2 => Record::of(b"", set, None),
+            3 => Record::of(b"", hash, None),
+            _ => Record::of(b"", scores, None),
+        };
+        dump(&record, Format::default())
+    }
+
     fn value(&mut self, argument: &Argument) -> String {
         match (argument.kind, argument.name.as_str()) {
             (Kind::Key, _) => self.pick(&["a", "b", "c", "{a}d", "e"]),
@@ -125,6 +152,11 @@ impl Generator {
             (Kind::Integer, "seconds" | "count") => {
                 self.rng.random_range(FAR / 1_000..FAR / 20).to_string()
             }
+            (Kind::Integer, "ttl") => match self.rng.random_bool(0.5) {
+                true => "0".to_owned(),
+                false => self.rng.random_range(FAR..FAR * 50).to_string(),
+            },
+            (Kind::Integer, "frequency") => self.rng.random_range(0..256).to_string(),
             (Kind::Integer, "milliseconds") => self.rng.random_range(FAR..FAR * 50).to_string(),
             (Kind::Integer, "offset") => self.rng.random_range(0..20).to_string(),
             (Kind::Integer, "db" | "destination-db" | "index" | "index1" | "index2") => {

@@ -65,14 +65,17 @@ pub(super) fn read(code: u8, reader: &mut Reader<'_>, limits: &Limits) -> Result
 fn read_node(list: &mut List, reader: &mut Reader<'_>, limit: NodeLimit) -> Result<(), Malformed> {
     let container = reader.length()?;
     let node = reader.string()?;
-    match container {
-        PACKED => {
-            let buffer = &mut IntBuffer::new();
-            let sequence = Sequence::read(node.as_bytes(buffer))?;
+    let buffer = &mut IntBuffer::new();
+    match (container, node.as_bytes(buffer)) {
+        (PACKED, bytes) => {
+            let sequence = Sequence::read(bytes)?;
             list.push_node(ListNode::Packed(sequence.as_ref()));
+            Ok(())
         }
-        PLAIN => list.push(Side::Right, node.text(), limit),
-        _ => return Err(Malformed),
+        (PLAIN, [_, ..]) => {
+            list.push(Side::Right, node.text(), limit);
+            Ok(())
+        }
+        _ => Err(Malformed),
     }
-    Ok(())
 }
