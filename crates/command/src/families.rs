@@ -5,6 +5,7 @@ use crate::bitmap::BITMAP;
 use crate::commands::COMMANDS;
 use crate::connection::CONNECTION;
 use crate::generic::GENERIC;
+use crate::geo::GEO;
 use crate::hashes::HASH;
 use crate::hyperloglog::HYPERLOGLOG;
 use crate::lists::LISTS;
@@ -27,6 +28,7 @@ pub const FAMILIES: &[&[&Row]] = &[
     LISTS,
     GENERIC,
     SORTED_SETS,
+    GEO,
     CONNECTION,
     TRANSACTIONS,
     SERVER,

@@ -18,6 +18,7 @@ pub mod effect;
 pub mod error;
 pub mod families;
 pub mod generic;
+pub mod geo;
 pub mod glob;
 pub mod hashes;
 pub mod hyperloglog;

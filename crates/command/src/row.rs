@@ -370,6 +370,8 @@ pub enum Group {
     List,
     /// Commands for the server.
     Server,
+    /// Positions on the earth.
+    Geo,
     /// Hashes.
     Hash,
     /// Sets.
@@ -393,6 +395,7 @@ impl Group {
             Self::Connection => "connection",
             Self::Generic => "generic",
             Self::HyperLogLog => "hyperloglog",
+            Self::Geo => "geo",
             Self::Hash => "hash",
             Self::List => "list",
             Self::Server => "server",

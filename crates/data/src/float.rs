@@ -4,7 +4,7 @@
 //! results are seen by clients and in the log, so the same format is used here, in software.
 
 use rustc_apfloat::ieee::{Double, X87DoubleExtended};
-use rustc_apfloat::{Float, Round};
+use rustc_apfloat::{Float, FloatConvert, Round};
 
 /// Redis refuses texts of numbers from this length on.
 const TEXT_MAX: usize = 5 * 1024;
@@ -165,6 +165,11 @@ impl LongDouble {
         Number::parse(text)?.value().map(LongDouble)
     }
 
+    /// The same number in the wider format.
+    pub fn from_f64(value: f64) -> Self {
+        LongDouble(Double::from_bits(u128::from(value.to_bits())).convert(&mut false).value)
+    }
+
     /// Whether it is neither infinite nor not a number.
     pub fn is_finite(self) -> bool {
         self.0.is_finite()
@@ -286,6 +291,13 @@ mod tests {
         assert_eq!(sum("-1e-18", "0"), "0");
         assert_eq!(sum("1", "inf"), "inf");
         assert_eq!(sum("-inf", "inf"), "nan");
+    }
+
+    #[test]
+    fn doubles_have_more_digits_in_the_wider_format() {
+        let text = |value: f64| LongDouble::from_f64(value).to_text();
+        assert_eq!(text(13.361_389_338_970_184), "13.36138933897018433");
+        assert_eq!((text(0.5), text(-3.0)), ("0.5".to_owned(), "-3".to_owned()));
     }
 
     #[test]

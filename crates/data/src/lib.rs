@@ -11,6 +11,7 @@ mod class;
 pub mod dump;
 mod expiry;
 mod float;
+pub mod geohash;
 mod hash;
 pub mod hyperloglog;
 pub mod intset;

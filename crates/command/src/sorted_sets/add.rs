@@ -65,17 +65,17 @@ fn zincrby(
 
 /// What `ZADD` is told to do.
 #[derive(Clone, Copy, Default)]
-struct Options {
+pub(crate) struct Options {
     /// Only new members.
-    nx: bool,
+    pub(crate) nx: bool,
     /// Only members that are there.
-    xx: bool,
+    pub(crate) xx: bool,
     /// Only to a greater score.
     gt: bool,
     /// Only to a lower score.
     lt: bool,
     /// The answer counts changed members too.
-    ch: bool,
+    pub(crate) ch: bool,
     /// The score is added to the present one.
     incr: bool,
 }
@@ -169,6 +169,9 @@ impl Outcome {
     }
 }
 
+/// Scores and their members.
+pub(crate) type Pairs<'a> = SmallVec<[(f64, &'a [u8]); 4]>;
+
 /// Adds all pairs of score and member that are left in `args`.
 fn add(
     ks: &mut Keyspace<'_>,
@@ -177,10 +180,21 @@ fn add(
     mut args: Args<'_>,
     reply: &mut Reply<'_>,
 ) -> Result<Effect, Error> {
-    let mut pairs = SmallVec::<[(f64, &[u8]); 4]>::new();
+    let mut pairs = Pairs::new();
     while !args.at_end() {
         pairs.push((args.float()?, args.bytes()?));
     }
+    add_pairs(ks, key, options, pairs, reply)
+}
+
+/// Adds members to the key of argument 1.
+pub(crate) fn add_pairs(
+    ks: &mut Keyspace<'_>,
+    key: &Key<'_>,
+    options: Options,
+    pairs: Pairs<'_>,
+    reply: &mut Reply<'_>,
+) -> Result<Effect, Error> {
     let limits = ks.limits();
     let updated = ks.update::<SortedSet, _>(key, |set| {
         let mut outcome = Outcome::default();

@@ -73,7 +73,7 @@ fn zunionstore(
     let destination = args.key()?;
     let request = Request::read(ks, &mut args, Operation::Union, Allowed::Neither, "zunionstore")?;
     let value = request.result(ks);
-    Ok(store(ks, &destination, value, "zunionstore", reply))
+    Ok(store(ks, (1, &destination), value, "zunionstore", reply))
 }
 
 pub(super) const ZINTER: Row = Row {
@@ -139,7 +139,7 @@ fn zinterstore(
     let destination = args.key()?;
     let request = Request::read(ks, &mut args, Operation::Inter, Allowed::Neither, "zinterstore")?;
     let value = request.result(ks);
-    Ok(store(ks, &destination, value, "zinterstore", reply))
+    Ok(store(ks, (1, &destination), value, "zinterstore", reply))
 }
 
 pub(super) const ZINTERCARD: Row = Row {
@@ -243,7 +243,7 @@ fn zdiffstore(
     let destination = args.key()?;
     let request = Request::read(ks, &mut args, Operation::Diff, Allowed::Neither, "zdiffstore")?;
     let value = request.result(ks);
-    Ok(store(ks, &destination, value, "zdiffstore", reply))
+    Ok(store(ks, (1, &destination), value, "zdiffstore", reply))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Sorted sets.
 
-mod add;
+pub(crate) mod add;
 mod algebra;
 mod get;
 mod interval;
@@ -91,11 +91,11 @@ fn write_range(reply: &mut Reply<'_>, members: Iter<'_>, reverse: bool, with_sco
     }
 }
 
-/// Makes `value` the value of argument 1, or removes the key if it is empty, and answers how many
-/// members it has.
+/// Makes `value` the value of the key at argument `at`, or removes the key if it is empty, and
+/// answers how many members it has.
 pub(crate) fn store(
     ks: &mut Keyspace<'_>,
-    destination: &Key<'_>,
+    (at, destination): (usize, &Key<'_>),
     value: SortedSet,
     event: &'static str,
     reply: &mut Reply<'_>,
@@ -106,7 +106,7 @@ pub(crate) fn store(
     let existed = ks.put_value(destination, value);
     match (len, existed) {
         (0, false) => Effect::none(),
-        (0, true) => Effect::one(EventClass::Generic, "del"),
-        _ => Effect::one(EventClass::SortedSet, event),
+        (0, true) => Effect::as_given(1).event(EventClass::Generic, "del", at),
+        _ => Effect::as_given(1).event(EventClass::SortedSet, event, at),
     }
 }

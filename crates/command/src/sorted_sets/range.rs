@@ -71,7 +71,7 @@ fn zrangestore(
     let value = found.map_or_else(SortedSet::default, |set| {
         SortedSet::from_ordered(set.range(selection.ranks(set)), limits)
     });
-    Ok(store(ks, &destination, value, "zrangestore", reply))
+    Ok(store(ks, (1, &destination), value, "zrangestore", reply))
 }
 
 pub(super) const ZREVRANGE: Row = Row {

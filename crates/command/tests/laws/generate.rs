@@ -165,6 +165,7 @@ impl Generator {
             (Kind::Integer, "bit" | "value") => self.rng.random_range(0..2).to_string(),
             // For ever or at once: nothing depends on how long a call takes.
             (Kind::Integer, "min-idle-time") => self.pick(&["0", "0", "-1", "1000000000"]),
+            (Kind::Integer, "num-vertices") => "7".to_owned(),
             (Kind::Integer, "protover") => self.rng.random_range(2..=3).to_string(),
             (Kind::Integer, "cursor") => "0".to_owned(),
             (Kind::Integer, _) => self.rng.random_range(-10..10).to_string(),

@@ -282,6 +282,8 @@ const NEWER: &[(&str, &str, &[&str])] = &[
     ("7.0.15", "zrevrank", &["WITHSCORE"]),
     ("7.0.15", "xreadgroup", &["CLAIM"]),
     ("7.0.15", "set", &["IFEQ", "IFNE"]),
+    ("7.0.15", "geosearch", &["BYPOLYGON"]),
+    ("7.0.15", "geosearchstore", &["BYPOLYGON"]),
 ];
 
 /// Words that make a call wait, or depend on the very moment: command and word.
