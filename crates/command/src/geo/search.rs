@@ -71,13 +71,13 @@ pub(super) const GEORADIUS: Row = Row {
         KeySpec::one(1, KeyFlags::RO.union(KeyFlags::ACCESS)),
         KeySpec {
             flags: KeyFlags::OW.union(KeyFlags::UPDATE),
-            begin: Begin::Keyword { word: "STORE", from: 6 },
+            begin: Begin::Keyword { word: "STORE", from: 6, values: &[] },
             find: Find::Range { last: 0, step: 1, limit: 0 },
             variant: None,
         },
         KeySpec {
             flags: KeyFlags::OW.union(KeyFlags::UPDATE),
-            begin: Begin::Keyword { word: "STOREDIST", from: 6 },
+            begin: Begin::Keyword { word: "STOREDIST", from: 6, values: &[] },
             find: Find::Range { last: 0, step: 1, limit: 0 },
             variant: None,
         },
@@ -133,13 +133,13 @@ pub(super) const GEORADIUSBYMEMBER: Row = Row {
         KeySpec::one(1, KeyFlags::RO.union(KeyFlags::ACCESS)),
         KeySpec {
             flags: KeyFlags::OW.union(KeyFlags::UPDATE),
-            begin: Begin::Keyword { word: "STORE", from: 5 },
+            begin: Begin::Keyword { word: "STORE", from: 5, values: &[] },
             find: Find::Range { last: 0, step: 1, limit: 0 },
             variant: None,
         },
         KeySpec {
             flags: KeyFlags::OW.union(KeyFlags::UPDATE),
-            begin: Begin::Keyword { word: "STOREDIST", from: 5 },
+            begin: Begin::Keyword { word: "STOREDIST", from: 5, values: &[] },
             find: Find::Range { last: 0, step: 1, limit: 0 },
             variant: None,
         },
@@ -377,15 +377,14 @@ impl<'a> Request<'a> {
         Ok(())
     }
 
-    /// `STORE key` or `STOREDIST key`. The keys of a call are found by these words, the first of
-    /// each counting: so neither may come twice.
+    /// `STORE key` or `STOREDIST key`. The keys of a call are found by the first of each of these
+    /// words: so, other than in Redis, there is one of them at most.
     fn read_destination(&mut self, args: &mut Args<'a>) -> Result<bool, Error> {
         let distance = args.option("STOREDIST");
         if !distance && !args.option("STORE") {
             return Ok(false);
         }
-        let again = self.destination.is_some() && self.store_distance == distance;
-        if again {
+        if self.destination.is_some() {
             return Err(Error::SYNTAX);
         }
         self.store_distance = distance;
