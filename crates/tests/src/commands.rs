@@ -128,6 +128,10 @@ const TEMPLATES: &[(u32, &str)] = &[
     (1, "OBJECT REFCOUNT key"),
     (1, "OBJECT (IDLETIME|FREQ) key"),
     (1, "OBJECT junk key"),
+    (3, "DUMP key"),
+    (4, "RESTORE key (0|milliseconds|unix-milliseconds|junk) payload (REPLACE|ABSTTL)..."),
+    (1, "RESTORE key 0 payload REPLACE (IDLETIME count|FREQ count|junk)..."),
+    (1, "RESTORE key integer value [REPLACE]"),
     // Connection
     (1, "PING [value]"),
     (1, "ECHO value"),
@@ -294,6 +298,7 @@ pub fn comparison(arguments: &Arguments) -> Comparison {
         (b"RANDOMKEY" | b"SCAN" | b"TIME" | b"LASTSAVE" | b"INFO" | b"MEMORY", _)
         | (b"SRANDMEMBER" | b"HRANDFIELD" | b"ZRANDMEMBER", _)
         | (b"SSCAN" | b"HSCAN" | b"ZSCAN", _)
+        | (b"DUMP", _)
         | (b"OBJECT", b"IDLETIME" | b"FREQ" | b"REFCOUNT" | b"HELP")
         | (b"CLIENT", b"ID" | b"INFO" | b"LIST" | b"HELP")
         | (b"COMMAND", b"" | b"COUNT" | b"LIST" | b"HELP")

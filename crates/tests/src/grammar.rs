@@ -5,6 +5,7 @@
 //! the alternatives, and `...` behind a word or a group repeats it one to three times. A leading
 //! `=` keeps the line from being mutated into an invalid one.
 
+use crate::payloads::PAYLOADS;
 use anyhow::{Context, Result, bail};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -59,6 +60,8 @@ enum Slot {
     Junk,
     BitOffset,
     BitType,
+    /// What `DUMP` has answered.
+    Payload,
 }
 
 const SLOTS: &[(&str, Slot)] = &[
@@ -93,6 +96,7 @@ const SLOTS: &[(&str, Slot)] = &[
     ("junk", Slot::Junk),
     ("bit-offset", Slot::BitOffset),
     ("bit-type", Slot::BitType),
+    ("payload", Slot::Payload),
 ];
 
 impl Template {
@@ -332,6 +336,9 @@ impl Generator {
                 3..6 => format!("#{}", self.rng.random_range(-1..12)).into_bytes(),
                 _ => self.rng.random_range(0..150).to_string().into_bytes(),
             },
+            Slot::Payload => {
+                PAYLOADS.choose(&mut self.rng).map(|bytes| bytes.to_vec()).unwrap_or_default()
+            }
             Slot::BitType => match self.rng.random_range(0..12) {
                 0 => self.one_of(&["u64", "i65", "u0", "i0", "U8", "8", "i", "i-1", "u+8", "u08"]),
                 1 => self.one_of(&["i64", "u63", "i1", "u1"]),

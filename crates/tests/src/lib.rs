@@ -11,6 +11,7 @@ pub mod environment;
 pub mod grammar;
 pub mod history;
 pub mod invariants;
+pub mod payloads;
 pub mod server;
 pub mod value;
 pub mod workload;

@@ -13,7 +13,7 @@ use rand::Rng;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-struct Oracle {
+pub(crate) struct Oracle {
     server: Server,
     clients: Vec<TcpStream>,
     /// Subscribed to events of keys.
@@ -22,7 +22,7 @@ struct Oracle {
 
 impl Oracle {
     /// Starts the oracle; none if this machine is said to have none.
-    fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         if !Need::RedisServer.wanted() {
             return None;
         }
@@ -41,7 +41,7 @@ impl Oracle {
         self.call(0, &["FLUSHALL"]);
     }
 
-    fn call(&mut self, client: usize, args: &[impl AsRef<[u8]>]) -> Frame {
+    pub(crate) fn call(&mut self, client: usize, args: &[impl AsRef<[u8]>]) -> Frame {
         send(&mut self.clients[client], args);
         let mut frames = receive(&mut self.clients[client]);
         assert_eq!(frames.len(), 1, "one reply for one call");
