@@ -4,6 +4,7 @@
 
 mod chain;
 mod deque;
+mod edit;
 mod iter;
 mod node;
 
@@ -178,7 +179,7 @@ impl List {
     ) -> usize {
         let removed = match &mut self.form {
             Form::Packed(items) => {
-                let found = chain::equal_items(items.as_ref(), wanted, side, at_most);
+                let found = edit::equal_items(items.as_ref(), wanted, side, at_most);
                 items.remove_all(&found);
                 found.len()
             }
@@ -195,7 +196,9 @@ impl List {
             ListNode::Packed(packed) => Node::Packed(PackedDeque::copy_of(packed, 0)),
             ListNode::Plain(blob) => Node::Plain(blob.clone()),
         };
-        self.make_chain().push_node(node);
+        if node.len() > 0 {
+            self.make_chain().push_back(node);
+        }
     }
 
     /// Gives a list that was made of nodes the representation that others of its size have.
@@ -218,7 +221,9 @@ impl List {
         if let Form::Packed(items) = &mut self.form {
             let items = std::mem::take(items);
             let mut chain = Box::<Chain>::default();
-            chain.push_node(Node::Packed(items));
+            if items.len() > 0 {
+                chain.push_back(Node::Packed(items));
+            }
             self.form = Form::Chain(chain);
         }
         match &mut self.form {

@@ -1,8 +1,8 @@
 //! Large lists: nodes in chunks.
 
 use super::NodeLimit;
-use super::node::{New, Node, NodeRef, position};
-use crate::{Item, Text, allocated};
+use super::node::{Node, NodeRef};
+use crate::allocated;
 use std::collections::VecDeque;
 
 /// The most nodes in a chunk. Finding an element looks at the lengths of the chunks and then of the
@@ -42,6 +42,13 @@ pub(super) struct Chain {
 pub(super) struct Place {
     chunk: usize,
     node: usize,
+}
+
+impl Place {
+    /// Where a node is inserted to come next.
+    pub(super) fn behind(self) -> Self {
+        Place { node: self.node + 1, ..self }
+    }
 }
 
 fn array_memory(nodes: &VecDeque<Node>) -> usize {
@@ -136,11 +143,28 @@ impl Chain {
         Some((Place { chunk, node }, rest))
     }
 
+    /// The node at a place.
+    pub(super) fn held(&self, at: Place) -> &Node {
+        &self.chunks[at.chunk].nodes[at.node]
+    }
+
+    /// The place, unless it is behind the last one.
+    pub(super) fn existing(&self, at: Place) -> Option<Place> {
+        (at.chunk < self.chunks.len()).then_some(at)
+    }
+
+    /// The index of the first element of a node.
+    pub(super) fn index_of(&self, at: Place) -> usize {
+        let chunks = self.chunks.iter().take(at.chunk).map(|chunk| chunk.len);
+        let nodes = self.chunks[at.chunk].nodes.iter().take(at.node).map(Node::len);
+        chunks.sum::<usize>() + nodes.sum::<usize>()
+    }
+
     // Changing nodes.
 
     /// Changes a node, which is not empty afterwards.
     #[inline]
-    fn edit<R>(&mut self, at: Place, change: impl FnOnce(&mut Node) -> R) -> R {
+    pub(super) fn edit<R>(&mut self, at: Place, change: impl FnOnce(&mut Node) -> R) -> R {
         let chunk = &mut self.chunks[at.chunk];
         let node = &mut chunk.nodes[at.node];
         let (len, memory) = (node.len(), node.memory());
@@ -153,7 +177,7 @@ impl Chain {
     }
 
     /// Inserts a node before the one at `at`, or behind the last one of that chunk; its place.
-    fn insert_node(&mut self, at: Place, node: Node) -> Place {
+    pub(super) fn insert_node(&mut self, at: Place, node: Node) -> Place {
         let at = self.make_place(at);
         let chunk = &mut self.chunks[at.chunk];
         let arrays = array_memory(&chunk.nodes);
@@ -199,7 +223,7 @@ impl Chain {
     }
 
     /// Removes a node; the place of the next one, which may be behind the last.
-    fn remove_node(&mut self, at: Place) -> (Node, Place) {
+    pub(super) fn remove_node(&mut self, at: Place) -> (Node, Place) {
         let chunk = &mut self.chunks[at.chunk];
         let Some(node) = chunk.nodes.remove(at.node) else { unreachable!("no node at {at:?}") };
         chunk.len -= node.len();
@@ -242,7 +266,7 @@ impl Chain {
     }
 
     /// Merges the node at `at` with the one behind it if they are small enough; whether it did.
-    fn merge_nodes(&mut self, at: Place, limit: NodeLimit) -> bool {
+    pub(super) fn merge_nodes(&mut self, at: Place, limit: NodeLimit) -> bool {
         let Some(next) = self.next(at) else { return false };
         let (a, b) =
             (&self.chunks[at.chunk].nodes[at.node], &self.chunks[next.chunk].nodes[next.node]);
@@ -261,237 +285,19 @@ impl Chain {
     }
 
     /// As [`before`](Self::before), for a place that may be behind the last one too.
-    fn place_before(&self, at: Place) -> Option<Place> {
+    pub(super) fn place_before(&self, at: Place) -> Option<Place> {
         if at.chunk >= self.chunks.len() { self.last() } else { self.before(at) }
     }
 
-    /// Merges small nodes around the node with the element at `index`.
-    fn tidy(&mut self, index: usize, limit: NodeLimit) {
-        let around = |chain: &Self| chain.find(index.min(chain.len.saturating_sub(1)));
-        if let Some((at, _)) = around(self) {
-            self.merge_nodes(at, limit);
-        }
-        if let Some((at, _)) = around(self)
-            && let Some(before) = self.before(at)
-        {
-            self.merge_nodes(before, limit);
-        }
+    /// Puts a node before all others.
+    pub(super) fn push_front(&mut self, node: Node) {
+        self.insert_node(Place { chunk: 0, node: 0 }, node);
     }
 
-    // Changing elements.
-
-    /// Appends a node as it is.
-    pub(super) fn push_node(&mut self, node: Node) {
-        let at = match self.last() {
-            Some(last) => Place { node: last.node + 1, ..last },
-            None => Place { chunk: 0, node: 0 },
-        };
-        if node.len() > 0 {
-            self.insert_node(at, node);
-        }
-    }
-
-    /// Adds an element at an end.
-    pub(super) fn push(&mut self, side: Side, text: &Text<'_>, limit: NodeLimit) {
-        let new = New::of(text, limit);
-        let end = match side {
-            Side::Left => self.first(),
-            Side::Right => self.last(),
-        };
-        if let New::Item(item) = &new
-            && let Some(at) = end
-            && self.add(at, side, *item, limit)
-        {
-            return;
-        }
-        // The node that was the end is full.
-        if let Some(at) = end {
-            self.edit(at, Node::shrink);
-        }
-        let at = match (side, end) {
-            (Side::Left, _) | (_, None) => Place { chunk: 0, node: 0 },
-            (Side::Right, Some(last)) => Place { node: last.node + 1, ..last },
-        };
-        self.insert_node(at, new.into_node(limit));
-    }
-
-    /// Adds an item to one end of a node if it takes it.
-    #[inline]
-    fn add(&mut self, at: Place, side: Side, item: Item<'_>, limit: NodeLimit) -> bool {
-        self.edit(at, |node| {
-            if !node.takes(item, limit) {
-                return false;
-            }
-            let Node::Packed(items) = node else { return false };
-            match side {
-                Side::Left => items.push_front(item, limit.bytes),
-                Side::Right => items.push_back(item, limit.bytes),
-            }
-            true
-        })
-    }
-
-    /// Inserts an element before the one at `index`, below the length.
-    pub(super) fn insert(&mut self, index: usize, text: &Text<'_>, limit: NodeLimit) {
-        let Some((at, offset)) = self.find(index) else {
-            return self.push(Side::Right, text, limit);
-        };
-        let new = New::of(text, limit);
-        if let New::Item(item) = &new {
-            let node = &self.chunks[at.chunk].nodes[at.node];
-            if node.takes(*item, limit) {
-                return self.edit(at, |node| insert_item(node, offset, *item, limit));
-            }
-            if offset == 0
-                && let Some(before) = self.before(at)
-                && self.add(before, Side::Right, *item, limit)
-            {
-                return;
-            }
-        }
-        let tail = if offset == 0 { None } else { self.edit(at, |node| node.split_off(offset)) };
-        let node = if offset == 0 { at.node } else { at.node + 1 };
-        let place = self.insert_node(Place { node, ..at }, new.into_node(limit));
-        if let Some(tail) = tail {
-            self.insert_node(Place { node: place.node + 1, ..place }, tail);
-            self.tidy(index + 1, limit);
-        }
-        self.tidy(index, limit);
-    }
-
-    /// Replaces the element at `index`, below the length.
-    pub(super) fn set(&mut self, index: usize, text: &Text<'_>, limit: NodeLimit) {
-        let Some((at, offset)) = self.find(index) else { return };
-        let new = New::of(text, limit);
-        let node = &self.chunks[at.chunk].nodes[at.node];
-        match (node, &new) {
-            (Node::Packed(items), New::Item(item)) => {
-                let place = position(items, offset);
-                let old = items.as_ref().after(place) - place;
-                if limit.allows(items.byte_len() - old + item.packed_len(), items.len())
-                    || item.packed_len() <= old
-                {
-                    return self.edit(at, |node| {
-                        if let Node::Packed(items) = node {
-                            items.set(place, *item, limit.bytes);
-                        }
-                    });
-                }
-            }
-            (Node::Plain(_), New::Plain(_)) => {
-                return self.edit(at, |node| *node = new.into_node(limit));
-            }
-            _ => {}
-        }
-        self.remove(index, 1, limit);
-        self.insert(index, text, limit);
-    }
-
-    /// Removes `count` elements from `start` on; there are so many.
-    pub(super) fn remove(&mut self, start: usize, count: usize, limit: NodeLimit) {
-        let mut left = count;
-        let mut at = self.find(start);
-        while left > 0
-            && let Some((place, offset)) = at
-        {
-            let len = self.chunks[place.chunk].nodes[place.node].len();
-            let end = len.min(offset + left);
-            left -= end - offset;
-            if end - offset == len {
-                let (_, next) = self.remove_node(place);
-                at = Some((next, 0)).filter(|_| next.chunk < self.chunks.len());
-            } else {
-                self.edit(place, |node| node.remove(offset, end));
-                at = self.next(place).map(|next| (next, 0));
-            }
-        }
-        if start > 0 && start < self.len {
-            self.tidy(start, limit);
-        }
-    }
-
-    /// Removes elements equal to `wanted`, at most so many of them, from one side on; how many.
-    pub(super) fn remove_equal(
-        &mut self,
-        wanted: &[u8],
-        side: Side,
-        at_most: usize,
-        limit: NodeLimit,
-    ) -> usize {
-        let mut left = at_most;
-        let mut at = match side {
-            Side::Left => self.first(),
-            Side::Right => self.last(),
-        };
-        while left > 0
-            && let Some(place) = at
-        {
-            let node = &self.chunks[place.chunk].nodes[place.node];
-            let found = equal_positions(node, wanted, side, left);
-            left -= found.len();
-            at = self.remove_found(place, &found, side, limit);
-        }
-        at_most - left
-    }
-
-    /// Removes the items at these positions of a node, and merges the node with the one passed
-    /// before if it has become small; the place to go on.
-    fn remove_found(
-        &mut self,
-        at: Place,
-        found: &[usize],
-        side: Side,
-        limit: NodeLimit,
-    ) -> Option<Place> {
-        let onwards = |chain: &Self, at| match side {
-            Side::Left => chain.next(at),
-            Side::Right => chain.before(at),
-        };
-        if found.is_empty() {
-            return onwards(self, at);
-        }
-        if found.len() == self.chunks[at.chunk].nodes[at.node].len() {
-            let (_, next) = self.remove_node(at);
-            return match side {
-                Side::Left => Some(next).filter(|next| next.chunk < self.chunks.len()),
-                Side::Right => self.place_before(next),
-            };
-        }
-        self.edit(at, |node| {
-            if let Node::Packed(items) = node {
-                items.remove_all(found);
-            }
-        });
-        self.merge_passed(at, side, limit, onwards)
-    }
-
-    /// Merges the node at `at` with its neighbour on the side that has been passed; the place to go
-    /// on.
-    fn merge_passed(
-        &mut self,
-        at: Place,
-        side: Side,
-        limit: NodeLimit,
-        onwards: impl Fn(&Self, Place) -> Option<Place>,
-    ) -> Option<Place> {
-        // Places move when chunks merge, indexes do not.
-        let index = self.index_of(at);
-        let first = match side {
-            Side::Left => self.before(at),
-            Side::Right => Some(at),
-        };
-        if let Some(first) = first {
-            self.merge_nodes(first, limit);
-        }
-        let (at, _) = self.find(index)?;
-        onwards(self, at)
-    }
-
-    /// The index of the first element of a node.
-    fn index_of(&self, at: Place) -> usize {
-        let chunks = self.chunks.iter().take(at.chunk).map(|chunk| chunk.len);
-        let nodes = self.chunks[at.chunk].nodes.iter().take(at.node).map(Node::len);
-        chunks.sum::<usize>() + nodes.sum::<usize>()
+    /// Appends a node.
+    pub(super) fn push_back(&mut self, node: Node) {
+        let last = self.last().map(Place::behind);
+        self.insert_node(last.unwrap_or(Place { chunk: 0, node: 0 }), node);
     }
 
     /// Drops whole nodes from the end until about `budget` elements are gone; how many.
@@ -553,50 +359,4 @@ fn seek<T>(
         }
     }
     unreachable!("element {index} of {total}")
-}
-
-fn insert_item(node: &mut Node, offset: usize, item: Item<'_>, limit: NodeLimit) {
-    if let Node::Packed(items) = node {
-        items.insert(position(items, offset), item, limit.bytes);
-    }
-}
-
-/// Positions of the items of a node that are `wanted`, in ascending order: the first `at_most` seen
-/// from one side.
-fn equal_positions(node: &Node, wanted: &[u8], side: Side, at_most: usize) -> Vec<usize> {
-    match node.as_ref() {
-        NodeRef::Packed(items) => equal_items(items, wanted, side, at_most),
-        NodeRef::Plain(blob) if blob.as_bytes() == wanted => vec![0],
-        NodeRef::Plain(_) => Vec::new(),
-    }
-}
-
-/// As [`equal_positions`], of a packed sequence.
-pub(super) fn equal_items(
-    items: crate::PackedRef<'_>,
-    wanted: &[u8],
-    side: Side,
-    at_most: usize,
-) -> Vec<usize> {
-    let wanted = Item::of(wanted);
-    let mut found = Vec::new();
-    let mut at = match side {
-        Side::Left => items.first(),
-        Side::Right => items.last(),
-    };
-    while found.len() < at_most
-        && let Some(position) = at
-    {
-        if items.get(position) == wanted {
-            found.push(position);
-        }
-        at = match side {
-            Side::Left => items.next(position),
-            Side::Right => items.before(position),
-        };
-    }
-    if side == Side::Right {
-        found.reverse();
-    }
-    found
 }
