@@ -193,8 +193,8 @@ fn back(len: usize) -> ([u8; 5], usize) {
 }
 
 fn write_back(len: usize, out: &mut Vec<u8>) {
-    let (back, count) = back(len);
-    out.extend_from_slice(&back[..count]);
+    let (bytes, count) = back(len);
+    out.extend_from_slice(&bytes[..count]);
 }
 
 /// A packed sequence, borrowed. A *position* is the byte offset of an item; it is good until the
@@ -224,9 +224,9 @@ impl<'a> PackedRef<'a> {
         let (mut at, mut met) = (HEAD, 0usize);
         while *bytes.get(at)? != END {
             let len = checked_len(bytes, at)?;
-            let next = at.checked_add(len)?.checked_add(back_len(len))?;
-            let (back, count) = back(len);
-            if bytes.get(at + len..next)? != &back[..count] {
+            let (told, count) = back(len);
+            let next = at.checked_add(len)?.checked_add(count)?;
+            if bytes.get(at + len..next)? != &told[..count] {
                 return None;
             }
             at = next;
@@ -399,6 +399,17 @@ impl<'a> PackedRef<'a> {
     pub fn to_packed(self) -> Packed {
         Packed { bytes: self.bytes.to_vec() }
     }
+}
+
+/// Whether no two items are the same.
+pub(crate) fn are_distinct<'a>(items: impl Iterator<Item = Item<'a>>) -> bool {
+    let order = |item: Item<'a>| match item {
+        Item::Int(value) => (value, None),
+        Item::Bytes(bytes) => (0, Some(bytes)),
+    };
+    let mut items: Vec<_> = items.map(order).collect();
+    items.sort_unstable();
+    items.windows(2).all(|pair| pair[0] != pair[1])
 }
 
 /// Length of a string with the longest kind of head.

@@ -1,10 +1,10 @@
 //! Hashes.
 
-use super::packed::{Sequence, are_distinct};
+use super::packed::Sequence;
 use super::read::{Chunk, Malformed, Reader};
 use super::write::Writer;
 use super::{Version, code, ziplist, zipmap};
-use crate::packed::PACKED_MAX;
+use crate::packed::{PACKED_MAX, are_distinct};
 use crate::{
     Collection, Hash, HashLimits, HashRef, IntBuffer, Item, Limits, Packed, PackedRef, Text,
 };

@@ -39,14 +39,3 @@ fn normal(item: Item<'_>) -> Item<'_> {
         Item::Bytes(bytes) => Item::of(bytes),
     }
 }
-
-/// Whether no two items are the same.
-pub(super) fn are_distinct<'a>(items: impl Iterator<Item = Item<'a>>) -> bool {
-    let order = |item: &Item<'a>| match *item {
-        Item::Int(value) => (value, None),
-        Item::Bytes(bytes) => (0, Some(bytes)),
-    };
-    let mut items: Vec<_> = items.map(|item| order(&item)).collect();
-    items.sort_unstable();
-    items.windows(2).all(|pair| pair[0] != pair[1])
-}

@@ -1,9 +1,10 @@
 //! Sets.
 
-use super::packed::{Sequence, are_distinct};
+use super::packed::Sequence;
 use super::read::{Malformed, Reader};
 use super::write::Writer;
 use super::{Version, code};
+use crate::packed::are_distinct;
 use crate::{Collection, IntBuffer, IntSetRef, Item, Limits, Set, SetRef};
 
 pub(super) fn write(set: SetRef<'_>, writer: &mut Writer<'_>) {

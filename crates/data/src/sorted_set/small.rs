@@ -2,7 +2,8 @@
 
 use super::Scored;
 use super::order::{LexRange, ScoreRange, cmp_scores};
-use crate::packed::{Item, PACKED_MAX, Packed, PackedRef};
+use crate::IntBuffer;
+use crate::packed::{Item, PACKED_MAX, Packed, PackedRef, are_distinct};
 use kevy_resp::number::write_f64;
 use std::cmp::Ordering;
 use std::ops::Range;
@@ -79,12 +80,12 @@ impl<'a> Small<'a> {
         });
         let ordered = |(low, high): (Place<'_>, Place<'_>)| {
             let by_score = cmp_scores(low.score, high.score);
-            by_score.then_with(|| low.member.cmp_text(&high.member.to_vec())) == Ordering::Less
+            let buffer = &mut IntBuffer::new();
+            let high = high.member.text(buffer);
+            by_score.then_with(|| low.member.cmp_text(high)) == Ordering::Less
         };
-        let members: std::collections::HashSet<_> =
-            self.places().map(|place| place.member.to_vec()).collect();
         numbers
-            && members.len() == self.len()
+            && are_distinct(self.0.iter().step_by(2))
             && self.places().zip(self.places().skip(1)).all(ordered)
     }
 
