@@ -11,6 +11,9 @@ mod class;
 pub mod dump;
 mod expiry;
 mod float;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod geohash;
 mod hash;
 pub mod hyperloglog;

@@ -1,0 +1,7 @@
+//! Any bytes for `kevy_data::fuzzing::bits`.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| kevy_data::fuzzing::bits(data));
