@@ -1,6 +1,7 @@
 //! Requests: what is sent, and what the replies mean.
 
 use crate::history::{Key, Micro, OpId};
+use crate::queue::QueueId;
 use crate::token::{self, Token};
 use kevy_resp::decode::Frame;
 use std::collections::BTreeSet;
@@ -37,6 +38,14 @@ pub(crate) enum Expect {
     RegisterNames(usize),
     /// Version of the settings.
     Version,
+    /// How long a queue is.
+    Count,
+    /// One of these queues and its first element, or nothing.
+    Popped(Vec<(Key, Vec<u8>)>),
+    /// The first element of the queue, or nothing.
+    Taken(Key),
+    /// All elements of a queue.
+    Tokens,
 }
 
 /// What a request is about, beyond reading and appending.
@@ -58,6 +67,10 @@ pub(crate) enum About {
     Switch(Token),
     /// A look at the version.
     Look,
+    /// An operation on queues.
+    Queue(QueueId),
+    /// Reads what is left in a queue.
+    Rest(Key),
     /// The last request of its connection.
     Quit,
 }
@@ -104,6 +117,10 @@ pub(crate) struct Answer {
     pub(crate) aborted: bool,
     pub(crate) register: Vec<Option<Token>>,
     pub(crate) version: Option<Token>,
+    /// The element of a queue.
+    pub(crate) taken: Option<(Key, Token)>,
+    /// All elements of a queue.
+    pub(crate) rest: Vec<Token>,
 }
 
 impl Answer {
@@ -154,8 +171,34 @@ impl Answer {
                 self.version = Some(number.ok_or("not a version")?);
                 Ok(())
             }
+            (Expect::Count, Frame::Integer(1..)) => Ok(()),
+            (Expect::Popped(_) | Expect::Taken(_), frame) if frame.is_null() => Ok(()),
+            (Expect::Popped(keys), Frame::Array(frames)) => match &frames[..] {
+                [Frame::Bulk(name), Frame::Bulk(value)] => {
+                    let key = keys.iter().find(|(_, other)| other == name);
+                    let (key, _) = key.ok_or("not one of these queues")?;
+                    self.take(*key, value)
+                }
+                _ => Err("not a name and an element".to_owned()),
+            },
+            (Expect::Taken(key), Frame::Bulk(value)) => self.take(*key, value),
+            (Expect::Tokens, Frame::Array(frames)) => {
+                let one = |frame: &Frame| match token::read(frame.as_bytes().unwrap_or_default())?[..]
+                {
+                    [token] => Ok(token),
+                    _ => Err("not one token".to_owned()),
+                };
+                self.rest = frames.iter().map(one).collect::<Result<_, _>>()?;
+                Ok(())
+            }
             _ => Err("this is no answer to that".to_owned()),
         }
+    }
+
+    fn take(&mut self, key: Key, value: &[u8]) -> Result<(), String> {
+        let [token] = token::read(value)?[..] else { return Err("not one token".to_owned()) };
+        self.taken = Some((key, token));
+        Ok(())
     }
 
     fn value(&mut self, key: Key, frame: &Frame) -> Result<(), String> {

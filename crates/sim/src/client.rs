@@ -2,6 +2,7 @@
 
 use crate::ask::{About, Expect, Request};
 use crate::history::{Key, OpId};
+use crate::queue::{QUEUE_DB, QueueId};
 use crate::random::Random;
 use crate::scene::{REGISTER_DB, Scene, Step};
 use kevy_resp::decode::decode;
@@ -21,6 +22,8 @@ pub(crate) enum Role {
     Register,
     /// Creates keys that expire, and reads them.
     Volatile,
+    /// Pushes to queues and pops from them.
+    Queues,
     /// Switches the whole server.
     Switch,
     /// Reads everything, at the end of a run.
@@ -61,6 +64,7 @@ enum Plan {
     Unwatch,
     Exec(Vec<Step>),
     Select(usize),
+    Rest(Key),
     Hello,
 }
 
@@ -96,6 +100,9 @@ impl Client {
         }
         if self.role == Role::Register {
             self.planned.push_back(Plan::Select(REGISTER_DB));
+        }
+        if self.role == Role::Queues {
+            self.planned.push_back(Plan::Select(QUEUE_DB));
         }
     }
 
@@ -162,6 +169,19 @@ impl Client {
         Ok(())
     }
 
+    /// The only request under way, if it is one on queues.
+    pub(crate) fn queue_op(&self) -> Option<QueueId> {
+        match self.waiting.front()?.about {
+            About::Queue(id) if self.waiting.len() == 1 => Some(id),
+            _ => None,
+        }
+    }
+
+    /// Whether a request on queues is under way.
+    pub(crate) fn may_wait(&self) -> bool {
+        self.waiting.iter().any(|request| matches!(request.about, About::Queue(_)))
+    }
+
     fn next(&mut self, scene: &mut Scene) -> Request {
         if self.planned.is_empty() {
             self.left -= 1;
@@ -176,6 +196,13 @@ impl Client {
             (_, 0) => scene.ping(random),
             (_, 1) => scene.look(),
             (Role::Switch, _) => scene.switch(),
+            (Role::Queues, at) => {
+                if at < 9 {
+                    scene.push(random)
+                } else {
+                    scene.pop(random)
+                }
+            }
             (Role::Register, at) => match at {
                 2..=8 => scene.write_register(random),
                 9..=15 => scene.read_register(),
@@ -267,6 +294,7 @@ impl Client {
                 scene.exec(link, &steps, watches.into_iter().collect(), reads, random)
             }
             Plan::Select(db) => scene.plain(&["SELECT", &db.to_string()], Expect::Simple("OK")),
+            Plan::Rest(key) => scene.rest(key),
             Plan::Hello => scene.plain(&["HELLO", random.pick(&["2", "3"])], Expect::Any),
         }
     }
@@ -277,6 +305,8 @@ impl Client {
             self.planned.push_back(Plan::Select(db));
             self.planned.extend(keys.into_iter().map(|key| Plan::Read(vec![key])));
         }
+        self.planned.push_back(Plan::Select(QUEUE_DB));
+        self.planned.extend((0..scene.queues as Key).map(Plan::Rest));
     }
 }
 

@@ -82,6 +82,78 @@ pub(crate) struct RegisterOp {
     pub(crate) value: Token,
 }
 
+/// What is done to queues.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum QueueWork {
+    /// These are appended, at one moment.
+    Push(Vec<(Key, Token)>),
+    /// The first element of the first of the queues that has one is taken.
+    Pop {
+        /// The queues.
+        keys: Vec<Key>,
+        /// How long is waited for it, if at all.
+        wait_ms: Option<i64>,
+        /// It is appended there.
+        to: Option<Key>,
+        /// What was taken, and from where.
+        got: Option<(Key, Token)>,
+    },
+}
+
+/// An operation on queues.
+#[derive(Clone, Debug)]
+pub(crate) struct QueueOp {
+    /// As those of [`Op`].
+    pub(crate) invoke: u64,
+    pub(crate) complete: u64,
+    pub(crate) invoke_ms: i64,
+    pub(crate) complete_ms: i64,
+    pub(crate) end: End,
+    /// Step in which the server was seen to say that its client waits.
+    pub(crate) waited: Option<u64>,
+    /// Somebody ended the waiting before its time.
+    pub(crate) unblocked: bool,
+    pub(crate) work: QueueWork,
+}
+
+impl QueueOp {
+    /// What was taken, and from where.
+    pub(crate) fn got(&self) -> Option<(Key, Token)> {
+        match self.work {
+            QueueWork::Pop { got, .. } => got,
+            QueueWork::Push(_) => None,
+        }
+    }
+
+    /// Whether what it takes goes to its client only.
+    pub(crate) fn pops(&self) -> bool {
+        matches!(self.work, QueueWork::Pop { to: None, .. })
+    }
+
+    /// Whether what it takes goes to a queue.
+    pub(crate) fn moves(&self) -> bool {
+        matches!(self.work, QueueWork::Pop { to: Some(_), .. })
+    }
+
+    /// The one queue from which it takes.
+    pub(crate) fn only_key(&self) -> Option<Key> {
+        match &self.work {
+            QueueWork::Pop { keys, .. } if keys.len() == 1 => Some(keys[0]),
+            _ => None,
+        }
+    }
+
+    /// Virtual time before which the server does not give up.
+    pub(crate) fn deadline_ms(&self) -> Option<i64> {
+        match self.work {
+            QueueWork::Pop { wait_ms: Some(wait), .. } if !self.unblocked => {
+                Some(self.invoke_ms + wait)
+            }
+            _ => None,
+        }
+    }
+}
+
 /// Everything recorded in a run.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct History {
@@ -94,6 +166,10 @@ pub(crate) struct History {
     pub(crate) register_replaced: bool,
     /// Switches of the server by version, and views of them.
     pub(crate) switches: Vec<RegisterOp>,
+    /// Operations on queues.
+    pub(crate) queue: Vec<QueueOp>,
+    /// What was left in the queues at the end.
+    pub(crate) rest: BTreeMap<Key, Vec<Token>>,
     /// Which key a token was written to.
     pub(crate) key_of: BTreeMap<Token, Key>,
     /// Bytes of a token.

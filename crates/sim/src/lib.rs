@@ -10,6 +10,8 @@
 //!   connection is promised;
 //! - linearizability of a register that is spread over several keys;
 //! - each reply answers its request, and the replies of a connection come in request order;
+//! - an element of a queue is popped by exactly one client, who waits longest is served first, and
+//!   nobody misses what is there;
 //! - a switch of the whole server is in force everywhere once it is answered;
 //! - nobody waits for ever, nothing is left over, and a shutdown ends.
 //!
@@ -21,6 +23,7 @@ mod check;
 mod client;
 mod history;
 mod link;
+mod queue;
 mod random;
 mod rows;
 mod run;

@@ -113,6 +113,7 @@ enum Step {
     Leave(usize),
     Break(usize),
     Kill(usize),
+    Unblock(usize),
     Pause,
     Time,
 }
@@ -212,7 +213,15 @@ impl Run {
         if pause > 0 {
             self.pass_time((pause + 1) * 1_000);
         }
-        while self.step()? {
+        loop {
+            while self.step()? {
+                self.look_at_steps()?;
+            }
+            if !self.clients.iter().any(Client::may_wait) {
+                break;
+            }
+            // A command that waits for data ends by time.
+            self.pass_time(1_000);
             self.look_at_steps()?;
         }
         for (at, client) in self.clients.iter().enumerate() {
@@ -321,7 +330,21 @@ impl Run {
         let Some(at) = self.random.weighted(&weights) else { return Ok(false) };
         self.note(format_args!("{:?}", steps[at]));
         self.perform(steps[at])?;
+        self.see_who_waits();
         Ok(true)
+    }
+
+    /// Notes which clients the server says to wait.
+    fn see_who_waits(&mut self) {
+        let mut waiting: Option<Vec<_>> = None;
+        for client in &self.clients {
+            let (Some(link), Some(op)) = (client.link, client.queue_op()) else { continue };
+            let known = waiting.get_or_insert_with(|| self.stage.world.clients());
+            let id = self.links[link].server_id;
+            if known.iter().any(|other| other.id == id && other.waiter().is_some()) {
+                self.scene.queue_waits(op);
+            }
+        }
     }
 
     fn choices(&self, mut add: impl FnMut(Step, u32)) {
@@ -363,6 +386,9 @@ impl Run {
             if self.faults > 0 && !link.may_end {
                 add(Step::Break(at), u32::from(self.faults > 5));
                 add(Step::Kill(at), u32::from(self.faults > 5));
+            }
+            if self.clients[link.client].queue_op().is_some() {
+                add(Step::Unblock(at), 1);
             }
         }
     }
@@ -414,6 +440,10 @@ impl Run {
                 self.kill(at);
                 Ok(())
             }
+            Step::Unblock(at) => {
+                self.unblock(at);
+                Ok(())
+            }
             Step::Pause => {
                 self.pause();
                 Ok(())
@@ -423,6 +453,15 @@ impl Run {
                 self.pass_time(us);
                 Ok(())
             }
+        }
+    }
+
+    /// Ends the waiting of a client, if the server says that it waits.
+    fn unblock(&mut self, at: usize) {
+        let Some(op) = self.clients[self.links[at].client].queue_op() else { return };
+        let is_its_own = self.scene.history.queue[op].waited.is_some();
+        if is_its_own && self.stage.world.unblock(self.links[at].server_id, false) {
+            self.scene.history.queue[op].unblocked = true;
         }
     }
 
@@ -468,6 +507,8 @@ impl Run {
         } else {
             client.leaving = true;
             self.links[at].half_closed = true;
+            // Who hangs up while a command waits gets no answer.
+            self.links[at].may_end |= client.may_wait();
         }
     }
 
@@ -630,6 +671,9 @@ fn clients(random: &mut Random, bursts: bool) -> Vec<Client> {
         Role::Register,
         Role::Register,
         Role::Volatile,
+        Role::Queues,
+        Role::Queues,
+        Role::Queues,
     ];
     let (count, requests) = (random.range(2, 6), random.range(3, 30));
     let (requests, depth) =

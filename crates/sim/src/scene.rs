@@ -42,6 +42,8 @@ pub(crate) struct Scene {
     keys: Key,
     elsewhere: Key,
     pub(crate) register: usize,
+    /// How many queues there are.
+    pub(crate) queues: usize,
     next_token: Token,
     next_volatile: Key,
     /// Volatile keys whose creation has been answered.
@@ -62,6 +64,7 @@ impl Scene {
             keys: keys as Key,
             elsewhere: random.range(1, 3) as Key,
             register: random.range(2, 6),
+            queues: random.range(1, 4),
             next_token: 1,
             next_volatile: VOLATILE,
             ready: Vec::new(),
@@ -107,12 +110,16 @@ impl Scene {
         format!("register:{at}:{}", self.salt).into_bytes()
     }
 
-    fn token(&mut self) -> Token {
+    pub(crate) const fn salt(&self) -> u64 {
+        self.salt
+    }
+
+    pub(crate) fn token(&mut self) -> Token {
         self.next_token += 1;
         self.next_token
     }
 
-    fn filling(&self, random: &mut Random) -> usize {
+    pub(crate) fn filling(&self, random: &mut Random) -> usize {
         if self.large && random.chance(1, 12) {
             random.range(16 << 10, 40 << 10)
         } else {
@@ -140,7 +147,12 @@ impl Scene {
         self.history.ops.len() - 1
     }
 
-    fn request(&self, about: About, commands: Vec<Command>, expects: Vec<Expect>) -> Request {
+    pub(crate) fn request(
+        &self,
+        about: About,
+        commands: Vec<Command>,
+        expects: Vec<Expect>,
+    ) -> Request {
         let mut request = Request::new(about, commands, expects);
         request.invoke = self.step;
         request.invoke_ms = self.now_ms;
@@ -374,6 +386,10 @@ impl Scene {
                     self.history.register.push(times(false, value, self.step));
                 }
             }
+            About::Queue(id) => self.queue_answered(id, answer.taken),
+            About::Rest(key) => {
+                self.history.rest.insert(key, answer.rest);
+            }
             About::Switch(version) => {
                 self.history.switches.push(times(true, version, self.step));
             }
@@ -395,7 +411,8 @@ impl Scene {
             }
             About::RegisterWrite(token) => self.history.register.push(unknown(token)),
             About::Switch(version) => self.history.switches.push(unknown(version)),
-            About::Nothing | About::Quit | About::RegisterRead | About::Look => {}
+            About::Queue(id) => self.history.queue[id].end = End::Lost,
+            About::Nothing | About::Quit | About::RegisterRead | About::Look | About::Rest(_) => {}
         }
     }
 
