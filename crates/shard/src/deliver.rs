@@ -26,8 +26,9 @@ impl<C: Commands> Shard<C> {
 
     pub(crate) fn finish_chunk(&mut self, mut chunk: Chunk) {
         let id = chunk.conn;
-        let last = chunk.first.max(chunk.end.saturating_sub(1));
-        let waiter = self.round.items.get_mut(last).and_then(|item| item.waiter.take());
+        // Only the last command of a chunk can wait.
+        let last = self.round.items[chunk.first..chunk.end].last_mut();
+        let waiter = last.and_then(|item| item.waiter.take());
         let Some(conn) = self.conns.get(id) else {
             return waiter.iter().for_each(|waiter| self.abandon(waiter));
         };

@@ -173,6 +173,15 @@ fn a_client_of_the_same_round_is_served() {
 }
 
 #[test]
+fn half_a_command_of_another_client_waits_for_nothing() {
+    let mut rig = rig(1);
+    let (one, two) = (rig.connect(0), rig.connect(0));
+    rig.turn(0, &[Event::Received(one, b"PI"), Event::Received(two, b"TAKE k 0\r\n")]);
+    assert_eq!(rig.ask(0, one, "NG\r\nSET k v\r\n"), "+PONG\r\n+OK\r\n");
+    assert_eq!(later(&mut rig, 0, two), pair("k", "v"));
+}
+
+#[test]
 fn nobody_waits_inside_a_transaction() {
     let mut rig = rig(2);
     let conn = rig.connect(0);
