@@ -77,7 +77,7 @@ fn data_of_each_type_ends_the_waiting() -> Result<()> {
                 let early = said(&mut client, waits)?;
                 ensure!(late == early, "{waits}: {late} after waiting, {early} at once");
             }
-            ensure!(!late.contains("Error") && !late.contains("Null"), "{waits}: {late}");
+            ensure!(!late.contains("ERR") && !late.contains("(nil)"), "{waits}: {late}");
         }
         Ok(())
     })
@@ -103,7 +103,7 @@ fn time_runs_out_and_not_before() -> Result<()> {
                 let begin = Instant::now();
                 let said = said(&mut client, command)?;
                 let took = begin.elapsed();
-                ensure!(said.contains("Null"), "{command}: {said}");
+                ensure!(said.contains("(nil)"), "{command}: {said}");
                 ensure!(took >= Duration::from_millis(50), "{command} after {took:?}");
                 ensure!(took < Duration::from_secs(2), "{command} after {took:?}");
             }
@@ -114,7 +114,7 @@ fn time_runs_out_and_not_before() -> Result<()> {
 
 #[test]
 fn timeouts_are_looked_at() -> Result<()> {
-    on_all(|server| {
+    on_each(&[1, 2], &[], |server| {
         let mut client = server.client()?;
         let cases = [
             ("-1", "timeout is negative"),
@@ -190,7 +190,7 @@ fn transactions_wait_for_nobody_and_are_seen_whole() -> Result<()> {
         }
         let said = other.words("EXEC")?;
         let nothing = |at: usize| {
-            said.items().is_some_and(|items| format!("{:?}", items[at]).contains("Null"))
+            said.items().is_some_and(|items| format!("{:?}", items[at]).contains("(nil)"))
         };
         ensure!(nothing(2) && nothing(3), "{said:?}");
         for command in ["MULTI", "RPUSH queue a", "LPUSH queue b", "SET queue2 x", "EXEC"] {
@@ -309,8 +309,8 @@ fn other_clients_see_and_end_the_waiting() -> Result<()> {
         let unblock = |how: &str| format!("CLIENT UNBLOCK {id}{how}");
         ensure!(other.words(&unblock(""))?.integer() == Some(0));
         for (how, expected) in [
-            ("", "Null"),
-            (" TIMEOUT", "Null"),
+            ("", "(nil)"),
+            (" TIMEOUT", "(nil)"),
             (" ERROR", "UNBLOCKED client unblocked via CLIENT UNBLOCK"),
         ] {
             client.send(&["BLPOP", "a", "b", "0"])?;
