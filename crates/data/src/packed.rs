@@ -8,6 +8,7 @@
 //! All numbers are little-endian. The format is that of `listpack.c`, so dumps and RDB files hold
 //! these bytes as they are. Bytes that come from elsewhere are examined by [`PackedRef::check`].
 
+use crate::allocated;
 use crate::number::parse_i64;
 use crate::text::IntBuffer;
 use std::cmp::Ordering;
@@ -394,6 +395,15 @@ impl<'a> PackedRef<'a> {
         PackedIter { packed: self, at: HEAD, end }
     }
 
+    /// A copy of the sequence with room for `more` bytes.
+    #[inline]
+    #[must_use]
+    pub(crate) fn to_packed_with_room(self, more: usize) -> Packed {
+        let mut bytes = Vec::with_capacity(self.bytes.len() + more);
+        bytes.extend_from_slice(self.bytes);
+        Packed { bytes }
+    }
+
     /// A copy of the sequence.
     #[must_use]
     pub fn to_packed(self) -> Packed {
@@ -514,7 +524,7 @@ impl Packed {
     /// Bytes held from the allocator.
     #[must_use]
     pub fn memory(&self) -> usize {
-        crate::allocated(self.bytes.capacity())
+        allocated(self.bytes.capacity())
     }
 
     /// Gives back the memory that is not needed.
@@ -525,6 +535,7 @@ impl Packed {
     /// Appends an item.
     #[inline]
     pub fn push_back(&mut self, item: Item<'_>) {
+        self.make_room(item.packed_len());
         self.bytes.pop();
         item.write(&mut self.bytes);
         self.bytes.push(END);
@@ -590,23 +601,31 @@ impl Packed {
     /// Appends all items of another sequence.
     pub fn append(&mut self, other: PackedRef<'_>) {
         let count = other.len();
+        self.make_room(other.bytes.len());
         self.bytes.pop();
         self.bytes.extend_from_slice(&other.bytes[HEAD..]);
         self.settle(count as isize);
     }
 
+    /// Puts `items` in the place of the bytes from `start` to `end`. They are written behind all
+    /// others first and turned into their place, which needs no memory beside.
     fn splice(&mut self, start: usize, end: usize, items: &[Item<'_>]) {
-        let mut added = Vec::with_capacity(items.iter().map(|item| item.packed_len()).sum());
-        items.iter().for_each(|item| item.write(&mut added));
+        self.make_room(items.iter().map(|item| item.packed_len()).sum());
         let tail = self.bytes.len();
-        let grown = added.len() as isize - (end - start) as isize;
-        if grown > 0 {
-            self.bytes.resize(tail + grown as usize, 0);
-        }
-        self.bytes.copy_within(end..tail, start + added.len());
-        self.bytes[start..start + added.len()].copy_from_slice(&added);
-        if grown < 0 {
-            self.bytes.truncate(tail - grown.unsigned_abs());
+        items.iter().for_each(|item| item.write(&mut self.bytes));
+        let added = self.bytes.len() - tail;
+        self.bytes[end..].rotate_right(added);
+        self.bytes.drain(start..end);
+    }
+
+    /// Makes room for `more` bytes: up to the end of the allocator's size class, where nothing is
+    /// lost, and by an eighth at least, so that long sequences are not moved for each item.
+    #[inline]
+    fn make_room(&mut self, more: usize) {
+        let len = self.bytes.len();
+        if self.bytes.capacity() - len < more {
+            let wanted = allocated(len + more).max(len + len / 8);
+            self.bytes.reserve_exact(wanted - len);
         }
     }
 

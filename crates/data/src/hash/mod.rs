@@ -269,7 +269,9 @@ impl Collection for Hash {
 
     #[inline]
     fn from_inline(timed: bool, bytes: &[u8]) -> Self {
-        Hash(Repr::Packed(Pairs { items: PackedRef::new(bytes).to_packed(), timed }))
+        // A value is taken out of its record to be changed, most often by one field.
+        let items = PackedRef::new(bytes).to_packed_with_room(64);
+        Hash(Repr::Packed(Pairs { items, timed }))
     }
 
     #[inline]
