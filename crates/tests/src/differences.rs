@@ -55,6 +55,13 @@ pub const RULES: &[Rule] = &[
         ours: "-ERR *",
         theirs: ":*",
     },
+    Rule {
+        reason: "since Redis 7.2 the error names the command",
+        applies: |arguments| is(arguments, 0, "XREAD") || is(arguments, 0, "XREADGROUP"),
+        example: &["XREAD", "STREAMS", "a", "b", "0"],
+        ours: "-ERR Unbalanced 'xread*' list of streams: for each stream key an ID or '*' must be specified.",
+        theirs: "-ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.",
+    },
 ];
 
 /// Whether a rule explains that the two replies to a command differ.

@@ -45,6 +45,8 @@ enum Slot {
     LexBound,
     /// An id of a stream's entry.
     Id,
+    /// The same, but none that depends on the time, and none that only newer versions know.
+    EntryId,
     Index,
     Integer,
     Offset,
@@ -80,6 +82,7 @@ const SLOTS: &[(&str, Slot)] = &[
     ("score-bound", Slot::ScoreBound),
     ("lex-bound", Slot::LexBound),
     ("id", Slot::Id),
+    ("entry-id", Slot::EntryId),
     ("index", Slot::Index),
     ("value", Slot::Value),
     ("integer", Slot::Integer),
@@ -295,6 +298,10 @@ impl Generator {
                     bound
                 }
             },
+            Slot::EntryId => {
+                let id = self.slot(Slot::Id);
+                if id == b"*" || id == b"+" { b"**".to_vec() } else { id }
+            }
             Slot::Id => match self.rng.random_range(0..8) {
                 0 => self.one_of(IDS),
                 1 => self.rng.random_range(0..40).to_string().into_bytes(),

@@ -67,18 +67,20 @@ fn xreadgroup(
                 left: options.limit,
                 log,
                 full: false,
+                forgotten: 0,
             };
             if created {
                 reading.full = !reading.log.create_consumer(consumer);
             }
             let found = reading.serve(wanted, &options, &key, &mut served, reply);
-            Change::when(frames.len() > logged, Some((created, found)))
+            let changes = u32::from(created) + u32::from(found) + reading.forgotten;
+            Change::when(frames.len() > logged, Some((created, changes)))
         })?;
-        let Some((created, found)) = updated.and_then(|updated| updated.result) else { continue };
+        let Some((created, changes)) = updated.and_then(|updated| updated.result) else { continue };
         if created {
             effect.push_event(EventClass::Stream, "xgroup-createconsumer", at);
         }
-        effect.changes += u32::from(created) + u32::from(found);
+        effect.changes += changes;
     }
     if !frames.is_empty() {
         effect.logged = Logged::Frames(Box::new(frames));
@@ -149,6 +151,8 @@ struct Reading<'a> {
     log: GroupLog<'a>,
     /// There is no room for more of the log.
     full: bool,
+    /// How many deleted entries are pending no more.
+    forgotten: u32,
 }
 
 impl Reading<'_> {
@@ -220,16 +224,32 @@ impl Reading<'_> {
         count
     }
 
-    /// The entries that are pending for so long, whoever has them, the longest first.
-    fn idle_for(&self, idle_ms: i64) -> Vec<StreamId> {
+    /// The entries that are pending for so long, whoever has them, the longest first. Those that
+    /// were deleted meanwhile are pending no more.
+    fn idle_for(&mut self, idle_ms: i64) -> Vec<StreamId> {
         let until = self.now_ms.saturating_sub(idle_ms);
-        let pending = self.group.pending_range(StreamId::MIN, StreamId::MAX);
-        let idle = pending.filter(|(_, pending)| pending.delivered_ms <= until);
-        let mut idle: Vec<_> = idle.map(|(id, pending)| (pending.delivered_ms, id)).collect();
-        idle.sort_unstable();
-        let entries = self.entries;
-        let ids = idle.into_iter().map(|(_, id)| id);
-        ids.filter(|&id| entries.contains(id)).take(self.left).collect()
+        loop {
+            let idle = self.group.idle_until(until, self.left);
+            let (there, gone): (Vec<_>, Vec<_>) =
+                idle.into_iter().partition(|&id| self.entries.contains(id));
+            if gone.is_empty() || !gone.into_iter().all(|id| self.forget(id)) {
+                return there;
+            }
+        }
+    }
+
+    /// Ends that a deleted entry is pending. `false`: there is no room in the log.
+    fn forget(&mut self, id: StreamId) -> bool {
+        let Some(pending) = self.group.pending(id).copied() else { return true };
+        let owner = self.group.consumer(pending.consumer).name();
+        // Replayed, this ends it as well: the entry is not there.
+        if !self.log.claim(id, owner, &pending, self.group.last_id) {
+            self.full = true;
+            return false;
+        }
+        self.group.remove_pending(id);
+        self.forgotten += 1;
+        true
     }
 
     /// Takes over what nobody has acknowledged, with how long that is and how often it was

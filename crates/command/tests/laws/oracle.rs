@@ -350,6 +350,7 @@ const OTHERWISE: &[(&str, &str, &str, &str, &str)] = &[
     ("7.0.15", "xread", "!ERR Unbalanced", UNBALANCED, "names the command from 7.2 on"),
     ("7.0.15", "xreadgroup", "!ERR Unbalanced", UNBALANCED, "names the command from 7.2 on"),
     ("7.0.15", "bitcount", "!ERR", "0", "errors come before a missing key, as from 7.2 on"),
+    ("7.0.15", "bitcount", "!ERR", WRONG_TYPE, "errors come before the key's type from 7.2 on"),
     ("7.0.15", "bitpos", "!ERR", "0", "errors come before a missing key, as from 7.2 on"),
     ("7.0.15", "bitpos", "!ERR", "-1", "errors come before a missing key, as from 7.2 on"),
     (
@@ -367,6 +368,7 @@ const OTHERWISE: &[(&str, &str, &str, &str, &str)] = &[
 
 const ARITY_ZRANK: &str = "!ERR wrong number of arguments for 'zrank' command";
 const ARITY_ZREVRANK: &str = "!ERR wrong number of arguments for 'zrevrank' command";
+const WRONG_TYPE: &str = "!WRONGTYPE Operation against a key holding the wrong kind of value";
 const UNBALANCED: &str = "!ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' \
      must be specified.";
 

@@ -62,6 +62,9 @@ pub struct Group {
     /// How many of the entries ever added were before or at `last_id`, if that is known.
     pub entries_read: Option<u64>,
     pending: BTreeMap<StreamId, Pending>,
+    /// The pending entries by the times of their deliveries, from the first time on that somebody
+    /// asks for those that are idle.
+    by_time: Option<BTreeSet<(i64, StreamId)>>,
     /// By their numbers.
     consumers: Vec<Option<Consumer>>,
     /// The numbers of deleted ones, to be given again.
@@ -83,6 +86,7 @@ impl Group {
     pub(super) fn memory(&self) -> usize {
         self.held
             + tree_memory::<StreamId, Pending>(self.pending.len())
+            + tree_memory::<(i64, StreamId), ()>(self.by_time.as_ref().map_or(0, BTreeSet::len))
             + allocated(self.consumers.capacity() * size_of::<Option<Consumer>>())
             + allocated(self.by_name.capacity() * size_of::<u32>())
             + allocated(self.free.capacity() * size_of::<u32>())
@@ -161,7 +165,8 @@ impl Group {
         self.held -= consumer.memory();
         self.free.push(id);
         for id in &consumer.pending {
-            self.pending.remove(id);
+            let pending = self.pending.remove(id);
+            self.index(*id, pending, None);
         }
         Some(consumer.pending.len())
     }
@@ -191,7 +196,9 @@ impl Group {
 
     /// Makes an entry pending as told, whoever had it before.
     pub fn set_pending(&mut self, id: StreamId, pending: Pending) {
-        match self.pending.insert(id, pending) {
+        let before = self.pending.insert(id, pending);
+        self.index(id, before, Some(pending));
+        match before {
             Some(before) if before.consumer == pending.consumer => {}
             before => {
                 if let Some(before) = before {
@@ -205,8 +212,32 @@ impl Group {
     /// Ends that an entry is pending; what was known of it.
     pub fn remove_pending(&mut self, id: StreamId) -> Option<Pending> {
         let pending = self.pending.remove(&id)?;
+        self.index(id, Some(pending), None);
         self.change_consumer(pending.consumer, |ids| ids.remove(&id));
         Some(pending)
+    }
+
+    /// The first `count` of the pending entries that were delivered by the time `until_ms`, those
+    /// that have been longest first.
+    pub fn idle_until(&mut self, until_ms: i64, count: usize) -> Vec<StreamId> {
+        let pending = &self.pending;
+        let by_time = self.by_time.get_or_insert_with(|| {
+            pending.iter().map(|(id, pending)| (pending.delivered_ms, *id)).collect()
+        });
+        let idle = by_time.range(..=(until_ms, StreamId::MAX));
+        idle.take(count).map(|(_, id)| *id).collect()
+    }
+
+    /// Brings the order by times up to date, if there is one.
+    fn index(&mut self, id: StreamId, before: Option<Pending>, after: Option<Pending>) {
+        if let Some(by_time) = &mut self.by_time {
+            if let Some(before) = before {
+                by_time.remove(&(before.delivered_ms, id));
+            }
+            if let Some(after) = after {
+                by_time.insert((after.delivered_ms, id));
+            }
+        }
     }
 
     fn change_consumer(
@@ -225,6 +256,12 @@ impl Group {
     pub(super) fn free_slice(&mut self, budget: usize) -> usize {
         let mut freed = 0;
         while freed < budget && self.pending.pop_first().is_some() {
+            freed += 1;
+        }
+        while freed < budget
+            && let Some(by_time) = &mut self.by_time
+            && by_time.pop_first().is_some()
+        {
             freed += 1;
         }
         while freed < budget

@@ -214,6 +214,29 @@ fn what_is_pending_belongs_to_one_consumer() {
 }
 
 #[test]
+fn the_longest_idle_come_first() {
+    let mut group = Group::default();
+    let (bob, _) = group.consumer_or_create(b"bob", 0);
+    let (alice, _) = group.consumer_or_create(b"alice", 0);
+    let at = |delivered_ms, consumer| Pending { delivered_ms, deliveries: 1, consumer };
+    for (ms, time) in [(1, 50), (2, 10), (3, 30), (4, 30)] {
+        group.set_pending(id(ms, 0), at(time, bob));
+    }
+    let idle = |group: &mut Group, until| -> Vec<u64> {
+        group.idle_until(until, 3).into_iter().map(|id| id.ms).collect()
+    };
+    assert_eq!(idle(&mut group, 40), [2, 3, 4]);
+    assert_eq!(idle(&mut group, 9), [0; 0]);
+    // From now on it is kept in order.
+    group.set_pending(id(2, 0), at(60, alice));
+    group.set_pending(id(5, 0), at(5, alice));
+    group.remove_pending(id(3, 0));
+    assert_eq!(idle(&mut group, 60), [5, 4, 1]);
+    group.delete_consumer(b"bob");
+    assert_eq!(idle(&mut group, 60), [5, 2]);
+}
+
+#[test]
 fn freeing_takes_everything_piece_by_piece() {
     let mut stream = Stream::new();
     *stream.entries_mut() = numbered(1000);
