@@ -119,6 +119,11 @@ impl<T> Directory<T> {
         self.slots.capacity() * size_of::<Slot<T>>()
     }
 
+    /// Parts of the hashes that have a segment of their own, or none.
+    pub(crate) fn runs(&self) -> u32 {
+        self.runs
+    }
+
     /// Whether there is no more than one segment, which positions follow directly from hashes.
     pub(crate) fn is_narrow(&self) -> bool {
         self.depth == 0

@@ -180,6 +180,15 @@ const TEMPLATES: &[(u32, &str)] = &[
     (2, "XINFO STREAM stream [FULL [COUNT (count|0)]|junk]"),
     (1, "=CONFIG SET STREAM-NODE-MAX-ENTRIES (3|100)"),
     (1, "=CONFIG SET STREAM-NODE-MAX-BYTES (200|4096)"),
+    // Sorting. Where weights are equal the oracle's order is any, so texts are weights of lists only.
+    (4, "SORT (list|set|set|zset) [LIMIT index index] [ASC|DESC] [ALPHA] [STORE list]"),
+    (
+        2,
+        "SORT list [BY (by-pattern|NOSORT|#)] [GET get-pattern]... [ASC|DESC] [ALPHA] [STORE list]",
+    ),
+    (2, "SORT list [BY (by-pattern|NOSORT)] [LIMIT index index] [GET get-pattern] [DESC]"),
+    (2, "=SORT set BY by-pattern [LIMIT index index] [GET get-pattern]... [DESC] [STORE list]"),
+    (2, "SORT_RO list [BY by-pattern] [GET get-pattern]... [ALPHA]"),
     // Keys
     (4, "DEL key..."),
     (2, "UNLINK key..."),
@@ -324,7 +333,7 @@ pub enum Comparison {
     Seconds,
     /// Milliseconds that differ by what passed between the two servers.
     Milliseconds,
-    /// The name of an encoding; the newer one of small sets and lists counts as the one before.
+    /// The name of an encoding, where small values may be packed that are not at the oracle.
     Encoding,
     /// Errors exactly, anything else by its kind alone.
     Kind,

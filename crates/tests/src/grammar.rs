@@ -57,6 +57,10 @@ enum Slot {
     UnixMilliseconds,
     Database,
     Pattern,
+    /// What an element is sorted by: keys of other templates.
+    ByPattern,
+    /// What is got for an element.
+    GetPattern,
     Count,
     Name,
     Junk,
@@ -94,6 +98,8 @@ const SLOTS: &[(&str, Slot)] = &[
     ("unix-milliseconds", Slot::UnixMilliseconds),
     ("database", Slot::Database),
     ("pattern", Slot::Pattern),
+    ("by-pattern", Slot::ByPattern),
+    ("get-pattern", Slot::GetPattern),
     ("count", Slot::Count),
     ("name", Slot::Name),
     ("junk", Slot::Junk),
@@ -333,6 +339,11 @@ impl Generator {
                 _ => self.rng.random_range(0..4).to_string().into_bytes(),
             },
             Slot::Pattern => self.one_of(PATTERNS),
+            Slot::ByPattern => self.one_of(&["key:*", "hash:*->1", "hash:*->m1", "set:*", "*"]),
+            Slot::GetPattern => match self.rng.random_range(0..3) {
+                0 => self.one_of(&["#", "*->", "nothing", "hash:*->", ""]),
+                _ => self.slot(Slot::ByPattern),
+            },
             Slot::Count => self.one_of(&["1", "10", "1000", "100000", "0", "-1", "x", "07"]),
             Slot::Name => self.one_of(&["", "worker", "a-b.c", "with space", "new\nline", "é"]),
             Slot::Junk => self.one_of(JUNK),

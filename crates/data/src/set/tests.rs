@@ -202,6 +202,24 @@ fn draws_are_fair_in_every_encoding() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "statistics need many draws and no pointers")]
+fn draws_stay_fair_when_a_table_has_shrunk() {
+    let limits = &Limits::DEFAULT;
+    let mut set = set_of((0..20_000).map(|n| format!("m:{n}")), limits);
+    for n in 30..20_000 {
+        set.remove(Item::of(format!("m:{n}").as_bytes()));
+    }
+    assert_eq!((set.as_ref().len(), encoding(&set)), (30, Encoding::Hashtable));
+    for count in [1, 9, 10, 29] {
+        assert_fair(&set, |set, random| {
+            let mut all = Vec::new();
+            set.random_distinct(count, random, |item| all.push(item.to_vec()));
+            all
+        });
+    }
+}
+
+#[test]
 fn more_than_all_is_all() {
     let limits = &small_limits(3, 3);
     for count in [2, 3, 5] {
