@@ -40,6 +40,28 @@ fn elements_fall_to_the_registers_of_redis() {
     );
 }
 
+/// What `PFADD k 0`, `PFADD k 1`… up to 999 of Redis give: runs are split and joined as there.
+#[test]
+fn runs_are_those_of_redis() {
+    let mut sketch = SketchBuf::new(3000);
+    for element in 0..1000 {
+        sketch.add(&[Observation::of(element.to_string().as_bytes())]).unwrap();
+    }
+    let view = Sketch::new(sketch.as_bytes()).unwrap();
+    assert_eq!((sketch.as_bytes().len(), view.count()), (1923, Ok(1001)));
+    let fnv = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    let hash = view.describe_runs().bytes().fold(0xcbf2_9ce4_8422_2325, fnv);
+    assert_eq!(hash, 0xde25_b670_ae0a_10b3);
+}
+
+#[test]
+fn four_equal_registers_are_one_run() {
+    let mut sketch = SketchBuf::new(5000);
+    sketch.add_registers(&Registers(Box::new([3; REGISTERS]))).unwrap();
+    assert_eq!(sketch.as_bytes().len(), HEAD + REGISTERS / 4);
+    assert!(sketch.as_bytes()[HEAD..].iter().all(|run| *run == 0x8b));
+}
+
 #[test]
 fn estimates_are_near_and_the_same_in_both_forms() {
     for seed in [0, 1, 0x1234_5678_9abc_def0] {
