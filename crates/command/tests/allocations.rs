@@ -77,3 +77,28 @@ fn frequent_commands_do_not_allocate() {
         assert_eq!(allocations(&mut store, &table, call), 0, "{call}");
     }
 }
+
+#[test]
+fn fields_are_read_without_allocations_and_overwritten_in_tables() {
+    let table = Table::new(FAMILIES).unwrap();
+    let mut store = Store::new(0, 1);
+    allocations(&mut store, &table, "HSET h a 1 b two c 3");
+    let long = "x".repeat(65);
+    allocations(&mut store, &table, &format!("HSET table a 1 b two long {long}"));
+    for call in [
+        "HGET h b",
+        "HMGET h a b none",
+        "HEXISTS h none",
+        "HSTRLEN h b",
+        "HLEN h",
+        "HGETALL h",
+        "HGET table b",
+        "HSET table a 2 b six",
+        "HINCRBY table a 1",
+        "HDEL table none",
+    ] {
+        assert_eq!(allocations(&mut store, &table, call), 0, "{call}");
+    }
+    // The value inside the key's record is taken out to be changed.
+    assert!(allocations(&mut store, &table, "HSET h a 2") <= 1);
+}
