@@ -189,6 +189,82 @@ const TEMPLATES: &[(u32, &str)] = &[
     (2, "SORT list [BY (by-pattern|NOSORT)] [LIMIT index index] [GET get-pattern] [DESC]"),
     (2, "=SORT set BY by-pattern [LIMIT index index] [GET get-pattern]... [DESC] [STORE list]"),
     (2, "SORT_RO list [BY by-pattern] [GET get-pattern]... [ALPHA]"),
+    // Sorted sets
+    (10, "ZADD zset (score member)..."),
+    (4, "ZADD zset (NX|XX|GT|LT|CH|INCR)... score member"),
+    (3, "ZADD zset (NX|XX|GT|LT|CH)... (score member)..."),
+    (6, "ZADD lexset 0 member [0 member] [0 member]"),
+    (5, "ZINCRBY zset score member"),
+    (4, "ZREM (zset|lexset) member..."),
+    (3, "ZCARD zset"),
+    (4, "ZSCORE zset member"),
+    (3, "ZMSCORE zset member..."),
+    (4, "(ZRANK|ZREVRANK) zset member"),
+    (1, "(ZRANK|ZREVRANK) zset member (WITHSCORE|junk)"),
+    (3, "ZCOUNT zset score-bound score-bound"),
+    (3, "ZLEXCOUNT lexset lex-bound lex-bound"),
+    (4, "ZRANGE zset index index [REV] [WITHSCORES]"),
+    (4, "ZRANGE zset score-bound score-bound BYSCORE [REV] [LIMIT index index] [WITHSCORES]"),
+    (3, "ZRANGE lexset lex-bound lex-bound BYLEX [REV] [LIMIT index index]"),
+    (1, "ZRANGE lexset index index (BYSCORE|BYLEX|REV|LIMIT index index|WITHSCORES|junk)..."),
+    (3, "ZREVRANGE zset index index [WITHSCORES]"),
+    (
+        4,
+        "(ZRANGEBYSCORE|ZREVRANGEBYSCORE) zset score-bound score-bound [WITHSCORES] [LIMIT index index]",
+    ),
+    (3, "(ZRANGEBYLEX|ZREVRANGEBYLEX) lexset lex-bound lex-bound [LIMIT index index]"),
+    (2, "ZRANGESTORE zset zset index index [REV]"),
+    (2, "ZRANGESTORE zset zset score-bound score-bound BYSCORE [REV] [LIMIT index index]"),
+    (1, "ZRANGESTORE lexset lexset lex-bound lex-bound BYLEX [REV] [LIMIT index index]"),
+    (1, "ZREMRANGEBYRANK zset index index"),
+    (1, "ZREMRANGEBYSCORE zset score-bound score-bound"),
+    (1, "ZREMRANGEBYLEX lexset lex-bound lex-bound"),
+    (3, "(ZPOPMIN|ZPOPMAX) zset [index]"),
+    (3, "ZMPOP (1|2|3|0|junk) zset... (MIN|MAX|junk) [COUNT index]"),
+    (
+        2,
+        "ZRANDMEMBER zset [(0|1|3|-3|1000|-1000|junk|9223372036854775807|-9223372036854775808) [WITHSCORES]]",
+    ),
+    (2, "ZSCAN zset (0|junk|count) (MATCH pattern|COUNT count|junk)..."),
+    (
+        4,
+        "(ZUNION|ZINTER) 2 (zset|set) zset [WEIGHTS score score] [AGGREGATE (SUM|MIN|MAX)] [WITHSCORES]",
+    ),
+    (
+        3,
+        "(ZUNIONSTORE|ZINTERSTORE) zset 2 zset (zset|set) [WEIGHTS score score] [AGGREGATE (SUM|MIN|MAX|junk)]",
+    ),
+    (
+        2,
+        "(ZUNION|ZINTER|ZDIFF) (1|2|3|0|junk) (zset|set|key)... (WEIGHTS score score|AGGREGATE (SUM|MIN|MAX)|WITHSCORES|junk)...",
+    ),
+    (2, "ZDIFF (1|2|3) (zset|set)... [WITHSCORES]"),
+    (2, "ZDIFFSTORE zset (1|2|3) (zset|set)..."),
+    (2, "ZINTERCARD (1|2|3|junk) (zset|set)... [LIMIT index]"),
+    // Positions
+    (5, "GEOADD geo [NX|XX] [CH] (longitude latitude member)..."),
+    (2, "GEODIST geo member member [M|KM|FT|MI|junk]"),
+    (2, "(GEOHASH|GEOPOS) (geo|zset) member..."),
+    (
+        4,
+        "GEOSEARCH geo (FROMMEMBER member|FROMLONLAT longitude latitude) (BYRADIUS length (M|KM|FT|MI)|BYBOX length length (M|KM|junk)) (ASC|DESC) [COUNT 1000 [ANY]] [WITHCOORD] [WITHDIST] [WITHHASH]",
+    ),
+    (
+        2,
+        "GEOSEARCH geo (FROMMEMBER member|FROMLONLAT longitude latitude|BYRADIUS length (M|KM)|BYBOX length length MI|ASC|COUNT (0|1000)|ANY|STOREDIST|junk)...",
+    ),
+    (
+        2,
+        "GEOSEARCHSTORE (geo|zset) geo FROMLONLAT longitude latitude (BYRADIUS length KM|BYBOX length length KM) [ASC|DESC] [COUNT 1000] [STOREDIST|WITHDIST]",
+    ),
+    (
+        2,
+        "(GEORADIUS|GEORADIUS_RO) geo longitude latitude length (M|KM) [WITHCOORD] [WITHDIST] [WITHHASH] [STORE geo|STOREDIST zset]",
+    ),
+    (
+        2,
+        "(GEORADIUSBYMEMBER|GEORADIUSBYMEMBER_RO) geo member length (KM|MI) [DESC] [WITHDIST] [STORE geo|STOREDIST zset]",
+    ),
     // Keys
     (4, "DEL key..."),
     (2, "UNLINK key..."),
@@ -335,6 +411,8 @@ pub enum Comparison {
     Milliseconds,
     /// The name of an encoding, where small values may be packed that are not at the oracle.
     Encoding,
+    /// Floats by their values: until 7.0 they are told with 17 digits.
+    Scores,
     /// Errors exactly, anything else by its kind alone.
     Kind,
     /// The reply of HELLO: all but version and connection.
@@ -404,6 +482,7 @@ pub fn comparison(arguments: &Arguments) -> Comparison {
         | (b"CLIENT", b"ID" | b"INFO" | b"LIST" | b"HELP")
         | (b"COMMAND", b"" | b"COUNT" | b"LIST" | b"HELP")
         | (b"CONFIG", b"HELP") => Comparison::Kind,
+        (name, _) if name.starts_with(b"Z") => Comparison::Scores,
         _ => Comparison::Exact,
     }
 }

@@ -62,6 +62,34 @@ pub const RULES: &[Rule] = &[
         ours: "-ERR Unbalanced 'xread*' list of streams: for each stream key an ID or '*' must be specified.",
         theirs: "-ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.",
     },
+    Rule {
+        reason: "ZRANK WITHSCORE came with Redis 7.2",
+        applies: |arguments| is(arguments, 0, "ZRANK"),
+        example: &["ZRANK", "absent", "m", "WITHSCORE"],
+        ours: "*",
+        theirs: "-ERR wrong number of arguments for 'zrank' command",
+    },
+    Rule {
+        reason: "ZREVRANK WITHSCORE came with Redis 7.2",
+        applies: |arguments| is(arguments, 0, "ZREVRANK"),
+        example: &["ZREVRANK", "absent", "m", "WITHSCORE"],
+        ours: "*",
+        theirs: "-ERR wrong number of arguments for 'zrevrank' command",
+    },
+    Rule {
+        reason: "GEOSEARCH BYPOLYGON came with Valkey 9",
+        applies: |arguments| is(arguments, 0, "GEOSEARCH"),
+        example: &["GEOSEARCH", "absent", "FROMLONLAT", "1", "1", "ASC", "ASC"],
+        ours: "-ERR exactly one of BYRADIUS, BYBOX and BYPOLYGON can be specified for *",
+        theirs: "-ERR exactly one of BYRADIUS and BYBOX can be specified for *",
+    },
+    Rule {
+        reason: "GEOSEARCHSTORE BYPOLYGON came with Valkey 9",
+        applies: |arguments| is(arguments, 0, "GEOSEARCHSTORE"),
+        example: &["GEOSEARCHSTORE", "a", "absent", "FROMLONLAT", "1", "1", "ASC", "ASC"],
+        ours: "-ERR exactly one of BYRADIUS, BYBOX and BYPOLYGON can be specified for *",
+        theirs: "-ERR exactly one of BYRADIUS and BYBOX can be specified for *",
+    },
 ];
 
 /// Whether a rule explains that the two replies to a command differ.

@@ -278,6 +278,7 @@ fn canonical(how: Comparison, reply: Value) -> Value {
             Value::Array(pairs.flat_map(|(name, value)| [bulk(name), bulk(value)]).collect())
         }
         Comparison::Groups => without_consumers(&reply),
+        Comparison::Scores => numeric(reply),
         _ => reply,
     }
 }
@@ -291,6 +292,20 @@ fn without_consumers(groups: &Value) -> Value {
     match groups.items() {
         Some(items) => Value::Array(items.iter().map(group).collect()),
         None => groups.clone(),
+    }
+}
+
+/// A reply whose floats have as many digits as they need.
+fn numeric(reply: Value) -> Value {
+    let shortest = |text: Vec<u8>| {
+        let float = std::str::from_utf8(&text).ok().and_then(|text| text.parse::<f64>().ok());
+        float.map_or(text, |float| format!("{float:?}").into_bytes())
+    };
+    match reply {
+        Value::Bulk(text) => Value::Bulk(shortest(text)),
+        Value::Double(text) => Value::Double(shortest(text)),
+        Value::Array(items) => Value::Array(items.into_iter().map(numeric).collect()),
+        other => other,
     }
 }
 
@@ -494,6 +509,7 @@ fn compare(how: Comparison, ours: &Value, theirs: &Value, skew: Duration) -> boo
         }
         Comparison::Pairs => pairs(ours) == pairs(theirs),
         Comparison::Groups => without_consumers(ours) == without_consumers(theirs),
+        Comparison::Scores => numeric(ours.clone()) == numeric(theirs.clone()),
         Comparison::Seconds => match (ours.integer(), theirs.integer()) {
             (Some(a), Some(b)) => near(a, b, skew / 1000 + Duration::from_millis(1)),
             _ => false,

@@ -48,6 +48,10 @@ enum Slot {
     /// The same, but none that depends on the time, and none that only newer versions know.
     EntryId,
     Index,
+    Longitude,
+    Latitude,
+    /// A distance.
+    Length,
     Integer,
     Offset,
     Float,
@@ -75,6 +79,8 @@ const SLOTS: &[(&str, Slot)] = &[
     ("list", Slot::TypedKey("list")),
     ("set", Slot::TypedKey("set")),
     ("zset", Slot::TypedKey("zset")),
+    // Sorted sets whose members have one score.
+    ("lexset", Slot::TypedKey("lexset")),
     ("hash", Slot::TypedKey("hash")),
     ("stream", Slot::TypedKey("stream")),
     ("bitmap", Slot::TypedKey("bitmap")),
@@ -88,6 +94,9 @@ const SLOTS: &[(&str, Slot)] = &[
     ("id", Slot::Id),
     ("entry-id", Slot::EntryId),
     ("index", Slot::Index),
+    ("longitude", Slot::Longitude),
+    ("latitude", Slot::Latitude),
+    ("length", Slot::Length),
     ("value", Slot::Value),
     ("integer", Slot::Integer),
     ("offset", Slot::Offset),
@@ -316,6 +325,13 @@ impl Generator {
                     format!("{ms}-{seq}").into_bytes()
                 }
             },
+            Slot::Longitude => self.coordinate(180),
+            Slot::Latitude => self.coordinate(85),
+            Slot::Length => match self.rng.random_range(0..10) {
+                0 => self.one_of(&["0", "-1", "a", "", "inf", "1e-300", "1e9", "20000000"]),
+                1..4 => self.rng.random_range(1..10).to_string().into_bytes(),
+                _ => self.rng.random_range(10..6000).to_string().into_bytes(),
+            },
             Slot::Index => match self.rng.random_range(0..12) {
                 0 => self.one_of(EXTREMES),
                 1 => self.one_of(&["", "a", "1.0", "100000", "-100000"]),
@@ -379,6 +395,23 @@ impl Generator {
             2 => vec![b'L'; 300],
             3..6 => self.one_of(&["{tag}1", "{tag}2", "{}3", "a{b}{c}"]),
             _ => format!("key:{}", self.rng.random_range(0..14)).into_bytes(),
+        }
+    }
+
+    /// A longitude or latitude: mostly in one region, near which the areas are.
+    fn coordinate(&mut self, max: i32) -> Vec<u8> {
+        match self.rng.random_range(0..12) {
+            0 => self.one_of(&["180", "-180", "85.05112878", "-85.05112878", "85.06", "a", "0"]),
+            1..4 => {
+                let (whole, part) =
+                    (self.rng.random_range(-max..max), self.rng.random_range(0..10_000));
+                format!("{whole}.{part:04}").into_bytes()
+            }
+            _ => {
+                let (whole, part) =
+                    (self.rng.random_range(10..18), self.rng.random_range(0..1_000_000));
+                format!("{whole}.{part:06}").into_bytes()
+            }
         }
     }
 

@@ -11,7 +11,8 @@ use std::ops::Range;
 /// Bytes of a member and its score beside those of the member, at most.
 const OVERHEAD: usize = 64;
 
-/// A score as it is stored: an integer where it is one, otherwise its text.
+/// A score as it is stored: an integer where it is one, otherwise its text. As in Redis, -0 becomes 0
+/// here.
 struct Score {
     text: Vec<u8>,
     int: Option<i64>,
@@ -22,8 +23,7 @@ impl Score {
     const WHOLE: f64 = (1_i64 << 53) as f64;
 
     fn new(score: f64) -> Self {
-        let negative_zero = score == 0.0 && score.is_sign_negative();
-        if score.trunc() == score && score.abs() <= Self::WHOLE && !negative_zero {
+        if score.trunc() == score && score.abs() <= Self::WHOLE {
             return Score { text: Vec::new(), int: Some(score as i64) };
         }
         let mut text = Vec::with_capacity(32);
