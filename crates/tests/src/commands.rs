@@ -505,7 +505,8 @@ mod tests {
         assert_eq!(of("keys *"), Comparison::AnyOrder);
         assert_eq!(of("command list"), Comparison::Kind);
         assert_eq!(of("command list filterby pattern x"), Comparison::AnyOrder);
-        assert_eq!(of("object encoding k"), Comparison::Exact);
+        assert_eq!(of("object encoding k"), Comparison::Encoding);
+        assert_eq!(of("zscore z m"), Comparison::Scores);
         assert_eq!(of("object freq k"), Comparison::Kind);
         assert_eq!(of("object idletime k"), Comparison::Kind);
     }
