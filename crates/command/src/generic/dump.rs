@@ -74,10 +74,11 @@ fn restore(
         return Err(Error::new("BUSYKEY Target key name already exists."));
     }
     let deadline = options.deadline(ttl, ks.now_ms())?;
-    let record = dump::restore(key.bytes, payload, ks.limits()).map_err(|why| match why {
-        Refused::Footer => Error::new("ERR DUMP payload version or checksum are wrong"),
-        Refused::Contents => Error::new("ERR Bad data format"),
-    })?;
+    let record =
+        dump::restore(key.bytes, payload, ks.limits(), ks.max_bulk()).map_err(|why| match why {
+            Refused::Footer => Error::new("ERR DUMP payload version or checksum are wrong"),
+            Refused::Contents => Error::new("ERR Bad data format"),
+        })?;
     reply.ok();
     if deadline.is_some_and(|deadline| deadline <= ks.now_ms()) {
         return Ok(match ks.remove(&key) {

@@ -111,11 +111,17 @@ pub fn dump(record: &Record, format: Format) -> Vec<u8> {
     out
 }
 
-/// The value of a payload, as a record of `key` without a deadline.
+/// The value of a payload, as a record of `key` without a deadline. No string in it may be longer
+/// than `max_string` bytes.
 ///
 /// # Errors
 /// The payload is not intact, or not of a known version.
-pub fn restore(key: &[u8], payload: &[u8], limits: &Limits) -> Result<Record, Refused> {
+pub fn restore(
+    key: &[u8],
+    payload: &[u8],
+    limits: &Limits,
+    max_string: usize,
+) -> Result<Record, Refused> {
     let contents = payload.len().checked_sub(FOOTER).ok_or(Refused::Footer)?;
     let (contents, mut footer) = (&payload[..contents], Reader::new(&payload[contents..]));
     let version = u16::from_le_bytes(footer.array()?);
@@ -123,7 +129,8 @@ pub fn restore(key: &[u8], payload: &[u8], limits: &Limits) -> Result<Record, Re
     if version > Version::NEWEST as u16 || u64::from_le_bytes(footer.array()?) != checksum {
         return Err(Refused::Footer);
     }
-    Ok(read(key, &mut Reader::new(contents), limits)?)
+    let mut reader = Reader::new(contents).unpacking_at_most(max_string);
+    Ok(read(key, &mut reader, limits)?)
 }
 
 /// Writes the value of a record with the code in front.

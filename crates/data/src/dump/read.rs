@@ -67,13 +67,22 @@ enum Length {
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
     rest: &'a [u8],
+    /// Longest string that may come out of compressed bytes.
+    unpacked_max: usize,
 }
 
 impl<'a> Reader<'a> {
     /// A reader from the beginning of `bytes`.
     #[must_use]
     pub fn new(bytes: &'a [u8]) -> Self {
-        Reader { rest: bytes }
+        Reader { rest: bytes, unpacked_max: usize::MAX }
+    }
+
+    /// The same, but compressed strings longer than `max` are refused: a few bytes may stand for
+    /// many.
+    #[must_use]
+    pub fn unpacking_at_most(self, max: usize) -> Self {
+        Reader { unpacked_max: max, ..self }
     }
 
     /// What has not been read.
@@ -155,6 +164,9 @@ impl<'a> Reader<'a> {
             Length::Encoding(2) => Chunk::Int(i32::from_le_bytes(self.array()?).into()),
             Length::Encoding(3) => {
                 let (packed, len) = (self.size()?, self.size()?);
+                if len > self.unpacked_max {
+                    return Err(Malformed);
+                }
                 Chunk::Unpacked(lzf::decompress(self.bytes(packed)?, len)?)
             }
             Length::Encoding(_) => return Err(Malformed),

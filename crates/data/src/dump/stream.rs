@@ -92,7 +92,7 @@ fn read_entries(code: u8, stream: &mut Stream, reader: &mut Reader<'_>) -> Resul
         // The first id, which the entries tell too.
         read_id(reader)?;
         max_deleted_id = read_id(reader)?;
-        added = reader.length()?;
+        added = read_count(reader)?;
     }
     let sound = len == entries.len() && entries.restore(last_id, max_deleted_id, added);
     if sound { Ok(()) } else { Err(Malformed) }
@@ -100,6 +100,16 @@ fn read_entries(code: u8, stream: &mut Stream, reader: &mut Reader<'_>) -> Resul
 
 fn read_id(reader: &mut Reader<'_>) -> Result<StreamId, Malformed> {
     Ok(StreamId::new(reader.length()?, reader.length()?))
+}
+
+/// A time in Unix milliseconds; none was before 1970.
+fn read_time(reader: &mut Reader<'_>) -> Result<i64, Malformed> {
+    Ok(reader.time_ms()?.max(0))
+}
+
+/// A count that can go on counting.
+fn read_count(reader: &mut Reader<'_>) -> Result<u64, Malformed> {
+    Some(reader.length()?).filter(|&count| i64::try_from(count).is_ok()).ok_or(Malformed)
 }
 
 fn read_group(code: u8, stream: &Stream, reader: &mut Reader<'_>) -> Result<Group, Malformed> {
@@ -112,7 +122,7 @@ fn read_group(code: u8, stream: &Stream, reader: &mut Reader<'_>) -> Result<Grou
     let mut pending = BTreeMap::new();
     for _ in 0..reader.length()? {
         let id = StreamId::from_bytes(reader.array()?);
-        if pending.insert(id, (reader.time_ms()?, reader.length()?)).is_some() {
+        if pending.insert(id, (read_time(reader)?, read_count(reader)?)).is_some() {
             return Err(Malformed);
         }
     }
@@ -131,9 +141,9 @@ fn read_consumer(
     reader: &mut Reader<'_>,
 ) -> Result<(), Malformed> {
     let name = reader.string()?;
-    let seen_ms = reader.time_ms()?;
+    let seen_ms = read_time(reader)?;
     let active_ms = match code {
-        code::STREAM_3 => Some(reader.time_ms()?).filter(|&time| time != NEVER),
+        code::STREAM_3 => Some(reader.time_ms()?).filter(|&time| time >= 0),
         _ => Some(seen_ms),
     };
     let name = name.as_bytes(&mut IntBuffer::new()).to_vec();

@@ -19,7 +19,7 @@ const STRINGS: &[(&[u8], &[u8])] = &[
 ];
 
 fn restored(payload: &[u8]) -> Result<Record, Refused> {
-    restore(b"key", payload, &Limits::DEFAULT)
+    restore(b"key", payload, &Limits::DEFAULT, usize::MAX)
 }
 
 fn string(payload: &[u8]) -> Result<Vec<u8>, Refused> {
@@ -46,6 +46,8 @@ fn strings_are_as_redis_writes_them() {
 fn compressed_strings_of_redis_are_read() {
     let payload = b"\x00\xc3\t@d\x01aa\xe0W\x00\x01aa\n\x00\xe8\xa3\xb5\x07\xb0m\xf2q";
     assert_eq!(string(payload), Ok(vec![b'a'; 100]));
+    let bounded = |max| restore(b"key", payload, &Limits::DEFAULT, max).is_ok();
+    assert!(bounded(100) && !bounded(99));
 }
 
 #[test]
@@ -262,14 +264,14 @@ proptest! {
             for value in values(&texts, &written) {
                 let payload = dump(&value, format);
                 for read in [Limits::DEFAULT, tight()] {
-                    let back = restore(b"key", &payload, &read).unwrap_or_else(|_| panic!("{:?}", &payload[..1]));
+                    let back = restore(b"key", &payload, &read, usize::MAX).unwrap_or_else(|_| panic!("{:?}", &payload[..1]));
                     prop_assert!(told(&back) == told(&value));
                     prop_assert_eq!(back.key(), b"key");
                     if read == written {
                         prop_assert_eq!(back.encoding(), value.encoding());
                     }
                     // What was read can be written again.
-                    let again = restore(b"key", &dump(&back, format), &read).unwrap();
+                    let again = restore(b"key", &dump(&back, format), &read, usize::MAX).unwrap();
                     prop_assert!(told(&again) == told(&value));
                 }
             }
@@ -292,9 +294,9 @@ proptest! {
             }
             contents.truncate(cut.as_ref().map_or(contents.len(), |cut| cut.index(contents.len())));
             for limits in [Limits::DEFAULT, tight()] {
-                if let Ok(record) = restore(b"key", &sealed(&contents, 12), &limits) {
+                if let Ok(record) = restore(b"key", &sealed(&contents, 12), &limits, usize::MAX) {
                     // Whatever it is now, it can be read throughout and written again.
-                    let again = restore(b"key", &dump(&record, format), &limits).unwrap();
+                    let again = restore(b"key", &dump(&record, format), &limits, usize::MAX).unwrap();
                     prop_assert!(told(&again) == told(&record));
                 }
             }
