@@ -53,6 +53,8 @@ pub struct ShardCounters {
     pub commands: Box<[CommandCounters]>,
     /// Commands that ran.
     pub processed: Counter,
+    /// Changes that commands made (Redis: *dirty*); not reset with the statistics.
+    pub changes: Counter,
     /// Connections accepted.
     pub connections: Counter,
     /// Connections refused for `maxclients`.
@@ -85,6 +87,7 @@ impl ShardCounters {
         Self {
             commands: (0..commands).map(|_| CommandCounters::default()).collect(),
             processed: Counter::default(),
+            changes: Counter::default(),
             connections: Counter::default(),
             refused: Counter::default(),
             received: Counter::default(),

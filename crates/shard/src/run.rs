@@ -125,7 +125,10 @@ impl Runner<'_> {
 
     /// Records what a command did.
     #[inline]
-    pub(crate) fn record(&mut self, _effect: Effect) {
+    pub(crate) fn record(&mut self, effect: Effect) {
+        if effect.changes > 0 {
+            self.counters.changes.add(effect.changes.into());
+        }
         // Watches were broken by the keyspace at each change; nobody else listens yet.
         self.after.changes.clear();
     }

@@ -109,9 +109,10 @@ pub(super) fn persistence(scene: &Scene<'_>, sheet: &mut Sheet) {
         ("current_fork_perc", "0.00"),
         ("current_save_keys_processed", "0"),
         ("current_save_keys_total", "0"),
-        ("rdb_changes_since_last_save", "0"),
-        ("rdb_bgsave_in_progress", "0"),
     ]);
+    let changes = scene.engine.world.all_shard_counters().map(|counters| counters.changes.get());
+    sheet.field("rdb_changes_since_last_save", changes.sum::<u64>());
+    sheet.fixed(&[("rdb_bgsave_in_progress", "0")]);
     sheet.field("rdb_last_save_time", scene.engine.identity.started_ms / MS_PER_SECOND);
     sheet.fixed(&[
         ("rdb_last_bgsave_status", "ok"),
