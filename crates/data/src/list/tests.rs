@@ -152,28 +152,51 @@ fn chain(list: &List) -> &Chain {
     }
 }
 
-/// One element in each node, so that chunks are divided and joined.
+/// Few elements in each node, so that chunks are divided and joined.
 #[test]
 fn many_nodes_are_kept_in_order() {
-    let limit = NodeLimit::new(1);
-    let (mut list, mut model) = (List::default(), Vec::<i64>::new());
-    let mut random = 7_usize;
-    for round in 0..6_000_i64 {
-        random =
-            random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let at = (random >> 33) % (model.len() + 1);
-        let growing = round < 2_500 || (3_500..4_500).contains(&round);
-        if growing || model.is_empty() {
-            list.insert(at, Text::Int(round), limit);
-            model.insert(at, round);
-        } else {
-            let at = at.min(model.len() - 1);
-            list.remove(at, 1, limit);
-            model.remove(at);
-        }
-        if round % 250 == 0 && matches!(list.form, Form::Chain(_)) {
-            chain(&list).check(Some(limit));
+    for configured in [1, 4] {
+        let limit = NodeLimit::new(configured);
+        let (mut list, mut model) = (List::default(), Vec::<i64>::new());
+        let mut seed = 7_usize;
+        let mut random = |below: usize| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888);
+            (seed >> 33) % below
+        };
+        for round in 0..240 {
+            // Grows to some thousand elements and shrinks to some tens, twice.
+            if round % 120 < 60 {
+                for _ in 0..40 * configured {
+                    let (at, value) = (random(model.len() + 1), random(9) as i64);
+                    list.insert(at, Text::Int(value), limit);
+                    model.insert(at, value);
+                }
+            } else {
+                let start = random(model.len() + 1);
+                let count = random(90).min(model.len() - start);
+                assert_eq!(list.remove(start, count, limit), count);
+                model.drain(start..start + count);
+                let (wanted, at_most) = (random(9) as i64, 1 + random(25));
+                let side = if random(2) == 0 { Side::Left } else { Side::Right };
+                let mut equal: Vec<_> =
+                    (0..model.len()).filter(|&at| model[at] == wanted).collect();
+                if side == Side::Right {
+                    equal.reverse();
+                }
+                equal.truncate(at_most);
+                let removed =
+                    list.remove_equal(wanted.to_string().as_bytes(), side, at_most, limit);
+                assert_eq!(removed, equal.len());
+                let mut index = 0;
+                model.retain(|_| {
+                    index += 1;
+                    !equal.contains(&(index - 1))
+                });
+            }
             assert!(list.as_ref().iter().eq(model.iter().map(|&value| StringRef::Int(value))));
+            if let Form::Chain(chain) = &list.form {
+                chain.check(Some(limit));
+            }
         }
     }
 }
