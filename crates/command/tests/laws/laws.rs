@@ -152,6 +152,30 @@ fn recorded_frames_lead_to_the_same_keys() {
 }
 
 #[test]
+fn what_is_popped_by_chance_is_recorded_as_its_removal() {
+    for (members, counts) in [(100, [1, 7, 90]), (4_000, [1, 1_500, 2_400]), (4_000, [1, 2, 3_990])]
+    {
+        for name in ["member", ""] {
+            let mut machine = Machine::new(2, Proto::Resp2);
+            let all: Vec<String> = (0..members).map(|number| format!("{name}{number}")).collect();
+            let add: Vec<&str> =
+                ["SADD", "s"].into_iter().chain(all.iter().map(|m| &**m)).collect();
+            machine.call(0, &add);
+            for count in counts {
+                machine.call(0, &["SPOP", "s", &count.to_string()]);
+            }
+            machine.call(0, &["SPOP", "s"]);
+            let log = std::mem::take(&mut machine.log);
+            assert!(log.iter().skip(1).all(|(_, frame)| frame[0] == b"SREM"), "{log:?}");
+            let mut other = Machine::new(1, Proto::Resp2);
+            other.replay(&log);
+            let now_ms = machine.now_ms;
+            assert_eq!(machine.digest(now_ms), other.digest(now_ms), "{members} {counts:?}");
+        }
+    }
+}
+
+#[test]
 fn calls_that_change_nothing_record_nothing() {
     for (name, row) in callable(&table()) {
         for seed in 0..30 {
