@@ -1,8 +1,9 @@
 //! Consumer groups: what was delivered to whom and has not been acknowledged.
 
+use super::ids::IdMap;
 use super::{StreamId, tree_memory};
 use crate::class::allocated;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// A consumer of a group, for as long as it is not deleted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,7 +29,7 @@ pub struct Consumer {
     /// When it last was given something, in Unix milliseconds.
     pub active_ms: Option<i64>,
     /// The ids of what is pending for it; all else about them is in the group.
-    pending: BTreeSet<StreamId>,
+    pending: IdMap<()>,
 }
 
 impl Consumer {
@@ -46,11 +47,11 @@ impl Consumer {
 
     /// The ids of the entries that are pending for it, from `from` on.
     pub fn pending_from(&self, from: StreamId) -> impl Iterator<Item = StreamId> {
-        self.pending.range(from..).copied()
+        self.pending.range(from, StreamId::MAX).map(|(id, ())| id)
     }
 
     fn memory(&self) -> usize {
-        allocated(self.name.len()) + tree_memory::<StreamId, ()>(self.pending.len())
+        allocated(self.name.len()) + self.pending.memory()
     }
 }
 
@@ -61,7 +62,7 @@ pub struct Group {
     pub last_id: StreamId,
     /// How many of the entries ever added were before or at `last_id`, if that is known.
     pub entries_read: Option<u64>,
-    pending: BTreeMap<StreamId, Pending>,
+    pending: IdMap<Pending>,
     /// The pending entries by the times of their deliveries, from the first time on that somebody
     /// asks for those that are idle.
     by_time: Option<BTreeSet<(i64, StreamId)>>,
@@ -85,7 +86,7 @@ impl Group {
     /// Bytes held from the allocator. O(1).
     pub(super) fn memory(&self) -> usize {
         self.held
-            + tree_memory::<StreamId, Pending>(self.pending.len())
+            + self.pending.memory()
             + tree_memory::<(i64, StreamId), ()>(self.by_time.as_ref().map_or(0, BTreeSet::len))
             + allocated(self.consumers.capacity() * size_of::<Option<Consumer>>())
             + allocated(self.by_name.capacity() * size_of::<u32>())
@@ -145,7 +146,7 @@ impl Group {
             name: name.into(),
             seen_ms: now_ms,
             active_ms: None,
-            pending: BTreeSet::new(),
+            pending: IdMap::default(),
         };
         self.held += consumer.memory();
         let id = self.free.pop().unwrap_or_else(|| {
@@ -164,9 +165,9 @@ impl Group {
         let consumer = self.consumers[id as usize].take()?;
         self.held -= consumer.memory();
         self.free.push(id);
-        for id in &consumer.pending {
+        for (id, ()) in consumer.pending.range(StreamId::MIN, StreamId::MAX) {
             let pending = self.pending.remove(id);
-            self.index(*id, pending, None);
+            self.index(id, pending, None);
         }
         Some(consumer.pending.len())
     }
@@ -180,7 +181,7 @@ impl Group {
     /// What is known of a pending entry.
     #[must_use]
     pub fn pending(&self, id: StreamId) -> Option<&Pending> {
-        self.pending.get(&id)
+        self.pending.get(id)
     }
 
     /// The pending entries from one id to another, both included.
@@ -189,9 +190,7 @@ impl Group {
         from: StreamId,
         to: StreamId,
     ) -> impl DoubleEndedIterator<Item = (StreamId, &Pending)> {
-        // An empty range must not be asked for with its ends exchanged.
-        let found = (from <= to).then(|| self.pending.range(from..=to));
-        found.into_iter().flatten().map(|(id, pending)| (*id, pending))
+        self.pending.range(from, to)
     }
 
     /// Makes an entry pending as told, whoever had it before.
@@ -202,18 +201,18 @@ impl Group {
             Some(before) if before.consumer == pending.consumer => {}
             before => {
                 if let Some(before) = before {
-                    self.change_consumer(before.consumer, |ids| ids.remove(&id));
+                    self.change_consumer(before.consumer, |ids| ids.remove(id));
                 }
-                self.change_consumer(pending.consumer, |ids| ids.insert(id));
+                self.change_consumer(pending.consumer, |ids| ids.insert(id, ()));
             }
         }
     }
 
     /// Ends that an entry is pending; what was known of it.
     pub fn remove_pending(&mut self, id: StreamId) -> Option<Pending> {
-        let pending = self.pending.remove(&id)?;
+        let pending = self.pending.remove(id)?;
         self.index(id, Some(pending), None);
-        self.change_consumer(pending.consumer, |ids| ids.remove(&id));
+        self.change_consumer(pending.consumer, |ids| ids.remove(id));
         Some(pending)
     }
 
@@ -222,7 +221,8 @@ impl Group {
     pub fn idle_until(&mut self, until_ms: i64, count: usize) -> Vec<StreamId> {
         let pending = &self.pending;
         let by_time = self.by_time.get_or_insert_with(|| {
-            pending.iter().map(|(id, pending)| (pending.delivered_ms, *id)).collect()
+            let all = pending.range(StreamId::MIN, StreamId::MAX);
+            all.map(|(id, pending)| (pending.delivered_ms, id)).collect()
         });
         let idle = by_time.range(..=(until_ms, StreamId::MAX));
         idle.take(count).map(|(_, id)| *id).collect()
@@ -243,7 +243,7 @@ impl Group {
     fn change_consumer(
         &mut self,
         id: ConsumerId,
-        change: impl FnOnce(&mut BTreeSet<StreamId>) -> bool,
+        change: impl FnOnce(&mut IdMap<()>) -> Option<()>,
     ) {
         if let Some(consumer) = &mut self.consumers[id.0 as usize] {
             self.held -= consumer.memory();

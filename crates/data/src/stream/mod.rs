@@ -6,6 +6,7 @@
 mod entries;
 mod group;
 mod id;
+mod ids;
 mod node;
 #[cfg(test)]
 mod tests;
