@@ -199,8 +199,8 @@ const TEMPLATES: &[(u32, &str)] = &[
     (3, "ZCARD zset"),
     (4, "ZSCORE zset member"),
     (3, "ZMSCORE zset member..."),
-    (4, "(ZRANK|ZREVRANK) zset member"),
-    (1, "(ZRANK|ZREVRANK) zset member (WITHSCORE|junk)"),
+    // A third argument is an error of arity in 7.0, which spoils transactions.
+    (4, "=(ZRANK|ZREVRANK) zset member"),
     (3, "ZCOUNT zset score-bound score-bound"),
     (3, "ZLEXCOUNT lexset lex-bound lex-bound"),
     (4, "ZRANGE zset index index [REV] [WITHSCORES]"),
