@@ -71,7 +71,9 @@ enum Plan {
 impl Client {
     pub(crate) fn new(role: Role, left: usize, depth: usize, mut random: Random) -> Self {
         let only = random.below(3) as Key;
-        let depth = if role == Role::Switch { 1 } else { depth };
+        // Who waits for what is known of clients that ask for one thing at a time.
+        let one = role == Role::Switch || (role == Role::Queues && random.chance(3, 4));
+        let depth = if one { 1 } else { depth };
         Self {
             role,
             random,

@@ -74,13 +74,13 @@ impl Scene {
     /// Takes the first element of a queue, waiting for it or not, and maybe appends it to another.
     pub(crate) fn pop(&mut self, random: &mut Random) -> Request {
         let mut keys = vec![self.queue(random)];
-        let wait_ms = random.pick(&[0, 1, 5, 20, 60]);
+        let wait_ms = random.pick(&[0, 1, 20, 300, 3_000, 3_000]);
         let to = random.chance(1, 3).then(|| self.queue(random));
         if wait_ms > 0 && to.is_none() && random.chance(1, 3) {
             keys.push(self.queue(random));
         }
         let names: Vec<Vec<u8>> = keys.iter().map(|&key| self.queue_name(key)).collect();
-        let timeout = format!("0.{wait_ms:03}").into_bytes();
+        let timeout = format!("{}.{:03}", wait_ms / 1000, wait_ms % 1000).into_bytes();
         let word = |text: &str| text.as_bytes().to_vec();
         let mut command: Command = vec![word(match (wait_ms, to) {
             (0, None) => "LPOP",

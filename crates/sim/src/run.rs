@@ -221,7 +221,7 @@ impl Run {
                 break;
             }
             // A command that waits for data ends by time.
-            self.pass_time(1_000);
+            self.pass_time(10_000);
             self.look_at_steps()?;
         }
         for (at, client) in self.clients.iter().enumerate() {
@@ -678,10 +678,16 @@ fn clients(random: &mut Random, bursts: bool) -> Vec<Client> {
     let (count, requests) = (random.range(2, 6), random.range(3, 30));
     let (requests, depth) =
         if bursts { (requests + 300, 600) } else { (requests, random.range(1, 12)) };
+    // Several clients that wait for the same key are rare otherwise.
+    let queues = !bursts && random.chance(1, 5);
     let mut clients: Vec<Client> = (0..count)
         .map(|_| {
             let single = bursts && random.chance(2, 3);
-            let role = if single { Role::Single } else { random.pick(&roles) };
+            let role = match (single, queues) {
+                (true, _) => Role::Single,
+                (_, true) => Role::Queues,
+                _ => random.pick(&roles),
+            };
             Client::new(role, requests, depth, random.fork())
         })
         .collect();

@@ -95,17 +95,36 @@ fn nobody_misses(history: &History, lives: &BTreeMap<Token, Life<'_>>) -> Result
         }
         for (&token, life) in lives {
             let Some((push, key, _)) = life.push else { continue };
-            let stays = life.takers.iter().all(|taker| taker.invoke > op.complete)
+            if strays(history, key) {
+                continue;
+            }
+            let later =
+                |taker: &&QueueOp| taker.invoke > op.complete && taker.got() == Some((key, token));
+            let stays = life.takers.iter().all(later)
                 && (!life.takers.is_empty() || is_left(history, key, token));
-            let before = push.end == End::Done
-                && (push.complete < op.invoke
-                    || op.deadline_ms().is_some_and(|deadline| push.complete_ms < deadline));
+            // One that needs another store too keeps its place in front of those behind it.
+            let halted = op.moves() || history.queue.iter().any(|other| halts(other, op, key));
+            let in_time = op.deadline_ms().is_some_and(|deadline| push.complete_ms < deadline);
+            let before =
+                push.end == End::Done && (push.complete < op.invoke || (in_time && !halted));
             if keys.contains(&key) && stays && before {
                 return Err(format!("{token} was in {key} when nothing was found: {op:?}"));
             }
         }
     }
     Ok(())
+}
+
+/// Whether `op` may stand behind `other` in the line of a queue while that gathers its stores.
+fn halts(other: &QueueOp, op: &QueueOp, key: Key) -> bool {
+    let meets = other.invoke < op.complete && op.invoke < other.complete;
+    other.moves() && meets && other.only_key() == Some(key)
+}
+
+/// Whether an element may have been moved out of a queue by somebody who never told.
+fn strays(history: &History, key: Key) -> bool {
+    let lost = |op: &QueueOp| op.end == End::Lost && op.moves() && op.only_key() == Some(key);
+    history.queue.iter().any(lost)
 }
 
 fn is_left(history: &History, key: Key, token: Token) -> bool {
