@@ -7,7 +7,7 @@ use crate::{
     Args, Categories, Doc, Effect, Error, Flags, Group, KeyFlags, KeySpec, Reply, Row, Run,
 };
 use kevy_data::sorted_set::{SortedSet, SortedSetBuilder, SortedSetRef};
-use kevy_data::{Collection, IntBuffer, Item, Kind, Set, SetRef};
+use kevy_data::{Collection, IntBuffer, Item, Kind, Limits, Set, SetRef};
 use kevy_keyspace::{Key, Keyspace, Record};
 
 pub(super) const ZUNION: Row = Row {
@@ -37,7 +37,7 @@ fn zunion(
     reply: &mut Reply<'_>,
 ) -> Result<Effect, Error> {
     let request = Request::read(ks, &mut args, Operation::Union, Allowed::Scores, "zunion")?;
-    write_members(reply, request.result(ks).as_ref().iter(), request.with_scores);
+    write_members(reply, request.result(ks, &UNPACKED).as_ref().iter(), request.with_scores);
     Ok(Effect::none())
 }
 
@@ -72,7 +72,7 @@ fn zunionstore(
 ) -> Result<Effect, Error> {
     let destination = args.key()?;
     let request = Request::read(ks, &mut args, Operation::Union, Allowed::Neither, "zunionstore")?;
-    let value = request.result(ks);
+    let value = request.result(ks, ks.limits());
     Ok(store(ks, (1, &destination), value, "zunionstore", reply))
 }
 
@@ -103,7 +103,7 @@ fn zinter(
     reply: &mut Reply<'_>,
 ) -> Result<Effect, Error> {
     let request = Request::read(ks, &mut args, Operation::Inter, Allowed::Scores, "zinter")?;
-    write_members(reply, request.result(ks).as_ref().iter(), request.with_scores);
+    write_members(reply, request.result(ks, &UNPACKED).as_ref().iter(), request.with_scores);
     Ok(Effect::none())
 }
 
@@ -138,7 +138,7 @@ fn zinterstore(
 ) -> Result<Effect, Error> {
     let destination = args.key()?;
     let request = Request::read(ks, &mut args, Operation::Inter, Allowed::Neither, "zinterstore")?;
-    let value = request.result(ks);
+    let value = request.result(ks, ks.limits());
     Ok(store(ks, (1, &destination), value, "zinterstore", reply))
 }
 
@@ -207,7 +207,7 @@ fn zdiff(
     reply: &mut Reply<'_>,
 ) -> Result<Effect, Error> {
     let request = Request::read(ks, &mut args, Operation::Diff, Allowed::Scores, "zdiff")?;
-    write_members(reply, request.result(ks).as_ref().iter(), request.with_scores);
+    write_members(reply, request.result(ks, &UNPACKED).as_ref().iter(), request.with_scores);
     Ok(Effect::none())
 }
 
@@ -242,7 +242,7 @@ fn zdiffstore(
 ) -> Result<Effect, Error> {
     let destination = args.key()?;
     let request = Request::read(ks, &mut args, Operation::Diff, Allowed::Neither, "zdiffstore")?;
-    let value = request.result(ks);
+    let value = request.result(ks, ks.limits());
     Ok(store(ks, (1, &destination), value, "zdiffstore", reply))
 }
 
@@ -299,6 +299,9 @@ struct Request<'a> {
     /// Most members to be counted; 0: all.
     limit: i64,
 }
+
+/// For outcomes that are answered and not stored: packing would turn a score of -0 into 0.
+const UNPACKED: Limits = Limits { zset_max_listpack_entries: 0, ..Limits::DEFAULT };
 
 impl<'a> Request<'a> {
     /// Reads the number of keys, the keys, and what stands behind. The types of the keys are
@@ -382,7 +385,7 @@ impl<'a> Request<'a> {
         sources
     }
 
-    fn result(&self, ks: &Keyspace<'_>) -> SortedSet {
+    fn result(&self, ks: &Keyspace<'_>, limits: &Limits) -> SortedSet {
         let (sources, mut builder) = (self.sources(ks), SortedSetBuilder::new());
         match self.operation {
             Operation::Union => unite(&sources, self.aggregate, &mut builder),
@@ -392,7 +395,7 @@ impl<'a> Request<'a> {
             }),
             Operation::Diff => subtract(&sources, &mut builder),
         }
-        builder.finish(ks.limits())
+        builder.finish(limits)
     }
 }
 

@@ -200,7 +200,8 @@ fn told(record: &Record) -> String {
         return format!("{members:?}");
     }
     if let Some(set) = record.collection::<SortedSet>() {
-        let members = set.iter().map(|(member, score)| (member.to_vec(), score));
+        // A packed set keeps -0 as 0.
+        let members = set.iter().map(|(member, score)| (member.to_vec(), score + 0.0));
         return format!("{:?}", members.collect::<Vec<_>>());
     }
     if let Some(hash) = record.collection::<Hash>() {
