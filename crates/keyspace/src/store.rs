@@ -232,6 +232,11 @@ impl Store {
         self.latest_ms
     }
 
+    /// Forgets all watches of a client.
+    pub fn unwatch(&mut self, client: u64) {
+        self.aside.watches.unwatch(client);
+    }
+
     /// Number of databases.
     pub fn databases(&self) -> usize {
         self.databases.len()

@@ -84,7 +84,10 @@ impl<C: Commands> Shard<C> {
             self.world.shard_counters(self.index).input_limit.add(1);
             return self.abort(id);
         }
-        let under_way = conn.runnable || !matches!(conn.lane, Lane::Ready);
+        // One that waits for a key is received from, or its end would not be noticed; what it sends
+        // is bounded by the limit above.
+        let waits = matches!(conn.lane, Lane::Blocked(_));
+        let under_way = !waits && (conn.runnable || !matches!(conn.lane, Lane::Ready));
         if conn.life != Life::Open {
             return;
         }
@@ -107,7 +110,12 @@ impl<C: Commands> Shard<C> {
         }
         conn.life = Life::Ending;
         // Nobody can be answered who has hung up; a command that waits would be in vain.
-        if matches!(conn.lane, Lane::Ready | Lane::Blocked(_)) && !conn.runnable {
+        let done = match conn.lane {
+            Lane::Blocked(_) => true,
+            Lane::Ready => !conn.runnable,
+            _ => false,
+        };
+        if done {
             self.close(id);
         }
     }

@@ -12,6 +12,7 @@ use kevy_command::{
     Table, call, call_session,
 };
 use kevy_keyspace::{Changes, Context, Keyspace, Store, Waiter};
+use smallvec::SmallVec;
 use std::any::Any;
 use std::sync::Arc;
 
@@ -30,6 +31,8 @@ pub(crate) struct Runner<'a> {
     /// The shard of the client whose command runs.
     pub(crate) home: usize,
     pub(crate) after: &'a mut Aftermath,
+    /// Stores taken in this holding beside those it began with, to serve clients that wait.
+    pub(crate) gathered: SmallVec<[StoreId; 4]>,
     pub(crate) meter: Meter,
 }
 
@@ -70,8 +73,9 @@ impl Runner<'_> {
                 self.transaction(*found, transaction, caller, boxes, session, out);
             }
             Job::Unwatch => {
-                let client = caller.client;
-                self.keyspace(caller, boxes).unwatch(client);
+                // Stores gathered to serve somebody else are not the item's.
+                let own = boxes.iter_mut().filter(|(id, _)| !self.gathered.contains(id));
+                own.for_each(|(_, store)| store.unwatch(caller.client));
             }
             Job::Serve(waiter) => self.serve_deferred(waiter, boxes),
             Job::Forget(waiters) => {

@@ -239,6 +239,7 @@ impl Runner<'_> {
             let Err(at) = boxes.binary_search_by_key(&id, |held| held.0) else { continue };
             let Some(store) = self.world.doors.take(id) else { return false };
             boxes.insert(at, (id, store));
+            self.gathered.push(id);
             self.now_ms = time(boxes, self.now_ms);
         }
         true

@@ -14,6 +14,7 @@ use kevy_command::session::Origin;
 use kevy_command::{Client, Output, Session, Settings};
 use kevy_data::Blob;
 use kevy_keyspace::Store;
+use smallvec::SmallVec;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -319,6 +320,7 @@ pub(crate) fn runner<'a, C: Commands>(
         now_us: now.unix_us,
         home: index,
         after,
+        gathered: SmallVec::new(),
         meter: Meter::default(),
     }
 }

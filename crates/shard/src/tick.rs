@@ -115,12 +115,13 @@ impl<C: Commands> Shard<C> {
             let slot = self.tick.next_conn % slots;
             self.tick.next_conn = slot + 1;
             let Some(conn) = self.conns.at_slot(slot) else { continue };
-            if conn.life == Life::Aborted || !matches!(conn.lane, Lane::Ready) {
+            if conn.life == Life::Aborted || !matches!(conn.lane, Lane::Ready | Lane::Blocked(_)) {
                 continue;
             }
+            let waits = matches!(conn.lane, Lane::Blocked(_));
             let id = conn.id;
             let idle_ms = now_ms - conn.session.client.active_ms.load(Ordering::Relaxed);
-            if timeout_ms > 0 && idle_ms > timeout_ms {
+            if timeout_ms > 0 && idle_ms > timeout_ms && !waits {
                 self.abort(id);
             } else if is_over_limit(conn, &self.settings, self.now.mono_ns) {
                 self.world.shard_counters(self.index).output_limit.add(1);

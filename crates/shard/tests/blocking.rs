@@ -330,6 +330,24 @@ fn a_stream_that_ends_with_a_command_that_waits_is_closed() {
 }
 
 #[test]
+fn who_hangs_up_in_the_turn_of_two_such_commands_takes_nothing() {
+    let mut rig = rig(1);
+    let (conn, writer) = (rig.connect(0), rig.connect(0));
+    assert_eq!(rig.ask(0, writer, "SET a 1\r\n"), "+OK\r\n");
+    let events = [
+        Event::Received(conn, b"TAKE a 0\r\n"),
+        Event::Received(conn, b"TAKE b 0\r\n"),
+        Event::EndOfStream(conn),
+    ];
+    rig.turn(0, &events);
+    rig.turn(0, &[]);
+    assert_eq!(rig.output(0, conn), pair("a", "1"));
+    assert_eq!(rig.closed, [conn]);
+    assert_eq!(waited(&mut rig), 0);
+    assert_eq!(rig.ask(0, writer, "SET b 2\r\nGET b\r\n"), "+OK\r\n$1\r\n2\r\n");
+}
+
+#[test]
 fn who_waits_does_not_keep_the_server_from_ending() {
     let mut rig = rig(2);
     let conn = rig.connect(0);
