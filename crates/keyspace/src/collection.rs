@@ -195,8 +195,9 @@ fn edit<T: Collection, R>(
     let (change, empty) = record.edit(change).ok_or(WrongType)?;
     site.touch(record);
     let (result, changed) = change.parts();
+    // What reads have built beside the value counts as well.
+    site.books.correct(record, key.hash, held);
     if changed {
-        site.books.correct(record, key.hash, held);
         if empty {
             site.left(key, slot.remove(), Changed::Removed);
         } else {
